@@ -1,0 +1,103 @@
+"""Every exception that secagg raises on purpose.
+
+A message says what was expected, what came and, inside a protocol, in which phase. It never
+contains secret data.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from secagg.types import PartyId
+
+
+class SecaggError(Exception):
+    """The base of all errors of this library."""
+
+
+class ParameterError(SecaggError, ValueError):
+    """Something unsafe or impossible was asked for; nothing was sent."""
+
+
+class PolicyError(ParameterError):
+    """A plan offers a client less than the client's own policy demands; nothing was sent."""
+
+
+class InputError(SecaggError, ValueError):
+    """A vector has the wrong shape, type or values; nothing was sent."""
+
+
+class UnavailableError(SecaggError):
+    """An optional package, data set or CPU feature is missing; the message says how to get it."""
+
+
+class DecodeError(SecaggError, ValueError):
+    """Bytes that are not the one canonical encoding of anything expected here."""
+
+
+class ProtocolError(SecaggError):
+    """Somebody did not follow the protocol. Raised only as one of its two kinds."""
+
+    def __init__(self, *details: object) -> None:
+        if type(self) is ProtocolError:
+            raise TypeError("raise LocalProtocolError or RemoteProtocolError")
+        super().__init__(*details)
+
+
+class LocalProtocolError(ProtocolError):
+    """The caller drove a party wrongly: a bug on our own side."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """A peer broke the rules.
+
+    Attributes:
+        culprit: who.
+        reason: what was expected and what came.
+    """
+
+    def __init__(self, culprit: PartyId, reason: str) -> None:
+        super().__init__(f"{culprit}: {reason}")
+        self.culprit = culprit
+        self.reason = reason
+
+
+class WrongSession(RemoteProtocolError):
+    """A message of another session, or one replayed from an earlier one."""
+
+
+class UnknownParty(RemoteProtocolError):
+    """A message from somebody who has no part in this session."""
+
+
+class DuplicateMessage(RemoteProtocolError):
+    """A second, different message where the protocol allows one."""
+
+
+class InvalidKey(RemoteProtocolError):
+    """A public key that is malformed, repeated, or of low order (RFC 7748, section 6)."""
+
+
+class ShareBindingError(RemoteProtocolError):
+    """An encrypted share that is not what its dealer sealed for this holder in this session."""
+
+
+class ShareCorrupt(RemoteProtocolError):
+    """A secret rebuilt from shares is not the one that was committed to."""
+
+
+class CohortTooSmall(RemoteProtocolError):
+    """A sum was asked for over fewer clients than the plan allows."""
+
+
+class VerificationError(SecaggError):
+    """A proof, tag, signature or attestation did not verify."""
+
+
+class RoundFailed(SecaggError):
+    """A round ended without a result, as the protocol requires. `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
