@@ -1,0 +1,1 @@
+"""Building blocks: randomness, key agreement, key derivation, encryption, signatures, sharing."""

@@ -1,0 +1,61 @@
+"""The one key derivation function: HKDF-SHA256 (RFC 5869) with every use named in one enum.
+
+What a key is for, between whom and in which context is part of its derivation, so a key derived
+for one thing is useless for any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from secagg.crypto.digest import encode_party, join_framed
+from secagg.types import PartyId, Secret
+
+_LABEL: Final = b"secagg kdf v1"
+
+
+class Purpose(Enum):
+    """Everything that a key is ever derived for."""
+
+    PARTY_RANDOMNESS = b"party randomness"
+    CHANNEL_KEYPAIR = b"channel keypair"
+    MASK_KEYPAIR = b"mask keypair"
+    CHANNEL = b"channel"
+    PAIR_MASK = b"pair mask"
+    SELF_MASK = b"self mask"
+    COMMITMENT = b"commitment"
+
+
+def derive(
+    secret: Secret,
+    *,
+    context: bytes,
+    purpose: Purpose,
+    parties: Sequence[PartyId] = (),
+    details: Sequence[bytes] = (),
+    length: int = 32,
+) -> Secret:
+    """`length` bytes for one purpose.
+
+    Args:
+        secret: the input keying material.
+        context: the session id before the keys are fixed, the transcript digest after.
+        purpose: what the result is for.
+        parties: for whom; sorted by the caller where the order must not matter.
+        details: everything else that the result must be bound to.
+        length: bytes wanted, at most 255 * 32.
+    """
+    info = join_framed(
+        _LABEL,
+        purpose.value,
+        b"".join(encode_party(party) for party in parties),
+        join_framed(*details),
+        length.to_bytes(4, "big"),
+    )
+    extractor = HKDF(algorithm=hashes.SHA256(), length=length, salt=context, info=info)
+    return Secret(extractor.derive(secret.reveal()))

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secagg.crypto.agreement import PrivateKey, check_public_key
+from secagg.errors import VerificationError
+from secagg.types import Secret
+
+VECTORS = Path(__file__).parents[2] / "vectors"
+
+
+def wycheproof() -> list[dict[str, Any]]:
+    groups = json.loads((VECTORS / "wycheproof" / "x25519_test.json").read_text())["testGroups"]
+    return [test for group in groups for test in group["tests"]]
+
+
+def test_rfc_7748_vectors() -> None:
+    text = (VECTORS / "rfc7748-x25519" / "rfc7748.txt").read_text()
+    cases = re.findall(r"INPUT_SCALAR = (\w+)\nINPUT_U = (\w+)\nOUTPUT_U = (\w+)", text)
+    assert len(cases) >= 2
+    for scalar, point, shared in cases:
+        key = PrivateKey(Secret(bytes.fromhex(scalar)))
+        assert key.agree(bytes.fromhex(point)).reveal().hex() == shared
+
+
+def test_rfc_7748_iterated() -> None:
+    vector = json.loads((VECTORS / "rfc7748-x25519" / "iterated.json").read_text())
+    scalar = point = bytes.fromhex(vector["start_k_and_u"])
+    for count in range(1, 1001):
+        shared = PrivateKey(Secret(scalar)).agree(point).reveal()
+        scalar, point = shared, scalar
+        if count == 1:
+            assert shared.hex() == vector["after_1"]
+    assert shared.hex() == vector["after_1000"]
+
+
+def test_wycheproof() -> None:
+    """Every vector agrees, but for the low-order points, each of which is refused."""
+    refused = 0
+    for test in wycheproof():
+        key = PrivateKey(Secret(bytes.fromhex(test["private"])))
+        public = bytes.fromhex(test["public"])
+        assert test["result"] in ("valid", "acceptable")
+        if int(test["shared"] or "0", 16) == 0:
+            refused += 1
+            with pytest.raises(VerificationError, match="low order"):
+                key.agree(public)
+            with pytest.raises(VerificationError, match="low order"):
+                check_public_key(public)
+        else:
+            check_public_key(public)
+            assert key.agree(public).reveal().hex() == test["shared"]
+    assert refused == 31
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_keys_of_another_length_are_refused(size: int) -> None:
+    with pytest.raises(VerificationError, match=f"32 bytes, got {size}"):
+        check_public_key(bytes(size))
+    with pytest.raises(VerificationError, match=f"32 bytes, got {size}"):
+        PrivateKey(Secret(bytes(range(32)))).agree(bytes(size))
+
+
+def test_both_ends_agree() -> None:
+    first, second = PrivateKey(Secret(bytes(range(32)))), PrivateKey(Secret(bytes(range(1, 33))))
+    assert first.agree(second.public) == second.agree(first.public)
+    assert repr(first) == "PrivateKey(...)"
