@@ -1,0 +1,67 @@
+"""The interface between protocols and everything that drives them.
+
+A protocol is a plan, plus one state machine per party: events in, effects out.
+"""
+
+from secagg.protocol.effects import (
+    Accuse,
+    Deadline,
+    Done,
+    Effect,
+    Effects,
+    Event,
+    Fail,
+    Input,
+    Record,
+    Remember,
+    Send,
+)
+from secagg.protocol.guarantees import (
+    Adversary,
+    Claim,
+    Collusion,
+    Dropouts,
+    Evidence,
+    Exactness,
+    Guarantees,
+    Level,
+    Validity,
+)
+from secagg.protocol.interface import Protocol, Traffic
+from secagg.protocol.party import DONE, FAILED, Fate, Party, on
+from secagg.protocol.task import ClientPolicy, Plan, Roster, Session, Task
+
+__all__ = [
+    "DONE",
+    "FAILED",
+    "Accuse",
+    "Adversary",
+    "Claim",
+    "ClientPolicy",
+    "Collusion",
+    "Deadline",
+    "Done",
+    "Dropouts",
+    "Effect",
+    "Effects",
+    "Event",
+    "Evidence",
+    "Exactness",
+    "Fail",
+    "Fate",
+    "Guarantees",
+    "Input",
+    "Level",
+    "Party",
+    "Plan",
+    "Protocol",
+    "Record",
+    "Remember",
+    "Roster",
+    "Send",
+    "Session",
+    "Task",
+    "Traffic",
+    "Validity",
+    "on",
+]

@@ -1,0 +1,465 @@
+"""One party as a state machine: events in, effects out. No I/O, no clock, no own randomness.
+
+Subclasses say in a table, through `@on`, which event they handle in which phase. The base class
+does the rest once for all protocols: who may speak, duplicates, early and late messages, failing
+closed, and memory. Memory works by replay: a party is a deterministic function of its session,
+one seed and its events, so remembering each event before its effects are carried out is enough to
+restore it, and a restored party sends the very same bytes. The randomness of each call is derived
+from the seed and the event, so that even a party rolled back to an old state never uses the same
+randomness for two different events.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
+
+import msgspec
+import numpy as np
+
+from secagg.crypto import kdf
+from secagg.crypto.digest import digest, encode_party
+from secagg.crypto.rng import SEED_BYTES, StreamRng
+from secagg.errors import (
+    DecodeError,
+    DuplicateMessage,
+    InputError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    UnknownParty,
+    WrongSession,
+)
+from secagg.protocol import effects as fx
+from secagg.protocol.effects import (
+    Accuse,
+    ClosedState,
+    Deadline,
+    Done,
+    Effect,
+    Effects,
+    Event,
+    Fail,
+    Input,
+    Record,
+    RecordHead,
+    Remember,
+    Send,
+    StoredSend,
+)
+from secagg.protocol.task import Session
+from secagg.types import PartyId, RingVector, Rng, Secret
+from secagg.wire import Envelope, Frame, Message, MessageTable
+
+DONE: Final = "done"
+FAILED: Final = "failed"
+
+Fate: TypeAlias = Literal["now", "early", "late"]
+
+_E = TypeVar("_E", bound=Event)
+_P = TypeVar("_P", bound="Party")
+_Handler: TypeAlias = Callable[[_P, _E, PartyId], Effects]
+_HANDLES: Final = "_secagg_handles"
+
+
+def on(event: type[_E], *phases: str) -> Callable[[_Handler[_P, _E]], _Handler[_P, _E]]:
+    """Mark a method as the handler of an event in these phases.
+
+    The method takes the event and its sender, checks everything before it changes anything, and
+    returns the effects. What a peer did wrong it raises as RemoteProtocolError.
+    """
+
+    def mark(handler: _Handler[_P, _E]) -> _Handler[_P, _E]:
+        setattr(handler, _HANDLES, (event, phases))
+        return handler
+
+    return mark
+
+
+class Party(ABC):
+    """One party of one session. Subclasses set the class attributes and write handlers.
+
+    Attributes:
+        phases: in order; a party only moves forward. `done` and `failed` come after them.
+        table: the messages of the protocol.
+        restorable: whether a killed party may be rebuilt from its records; if not, it is lost.
+        tolerant: whether a peer's misbehaviour is answered by ignoring that peer's message (a
+            server) or by ending this party (a client, whose only peer is the server).
+    """
+
+    phases: ClassVar[tuple[str, ...]]
+    table: ClassVar[MessageTable]
+    restorable: ClassVar[bool] = True
+    tolerant: ClassVar[bool] = False
+    _handlers: ClassVar[dict[type[Any], dict[str, Callable[..., Effects]]]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._handlers = {}
+        for name in dir(cls):
+            handler: Callable[..., Effects] | None = getattr(cls, name, None)
+            mark = getattr(handler, _HANDLES, None)
+            if handler is None or mark is None:
+                continue
+            event, phases = mark
+            if unknown := set(phases) - set(cls.phases):
+                raise TypeError(f"{cls.__name__}.{name}: no such phases: {sorted(unknown)}")
+            per_phase = cls._handlers.setdefault(event, {})
+            for phase in phases:
+                if phase in per_phase:
+                    raise TypeError(f"{cls.__name__}: two handlers of {event} in {phase}")
+                per_phase[phase] = handler
+
+    def __init__(self, session: Session, me: PartyId, rng: Rng) -> None:
+        self.session = session
+        self.plan = session.plan
+        self.me = me
+        self.phase = self.phases[0]
+        self._entropy = rng
+        self._seed: Secret | None = None
+        self._call_rng: StreamRng | None = None
+        self._event_digest = b""
+        self._sequence = 0
+        self._heard: dict[tuple[PartyId, int], bytes] = {}
+        self._input_given = False
+        self._last: tuple[bytes, list[Effect]] = (b"", [])
+        self._restored = False
+
+    # What subclasses use.
+
+    def begin(self) -> Effects:
+        """What the party does unasked. The default is nothing."""
+        return ()
+
+    def forget(self) -> None:  # noqa: B027
+        """Drop all secrets. Called once, when the party has ended."""
+
+    def advance(self, phase: str) -> None:
+        """Move to a later phase."""
+        if self.phases.index(phase) <= self.phases.index(self.phase):
+            raise LocalProtocolError(f"a party moves forward only: {self.phase} to {phase}")
+        self.phase = phase
+
+    @property
+    def rng(self) -> Rng:
+        """The randomness of this call: a function of the party's seed and the event handled."""
+        if self._call_rng is None:
+            assert self._seed is not None, "a party draws nothing before it starts"  # noqa: S101
+            key = kdf.derive(
+                self._seed,
+                context=self.session.id,
+                purpose=kdf.Purpose.PARTY_RANDOMNESS,
+                parties=(self.me,),
+                details=(self._sequence.to_bytes(8, "big"), self._event_digest),
+                length=SEED_BYTES,
+            )
+            self._call_rng = StreamRng(key.reveal())
+        return self._call_rng
+
+    # What drivers use.
+
+    @property
+    def ended(self) -> bool:
+        """Whether the party is done or failed."""
+        return self.phase in (DONE, FAILED)
+
+    @property
+    def takes_input(self) -> bool:
+        """Whether this kind of party is given a vector."""
+        return Input in self._handlers
+
+    @classmethod
+    def handled(cls) -> dict[str, tuple[str, ...]]:
+        """Phase to the names of the events handled in it: the table behind docs and diagrams."""
+        return {
+            phase: tuple(
+                sorted(e.__name__ for e, handlers in cls._handlers.items() if phase in handlers)
+            )
+            for phase in cls.phases
+        }
+
+    def open(self, frame: Frame, sender: PartyId) -> Message:
+        """The message in a frame that came from `sender`, as the channel knows it.
+
+        Below level `malicious` messages are not signed: who speaks is what the channel
+        authenticates, and a frame that names another sender is refused.
+
+        Raises:
+            DecodeError: not a canonical frame of this protocol.
+            WrongSession: of another session.
+            UnknownParty: for somebody else, from somebody who has no part in this session, or in
+                another's name.
+        """
+        envelope = self.table.decode(frame)
+        if envelope.sender != sender:
+            raise UnknownParty(sender, f"expected its own name, it calls itself {envelope.sender}")
+        if envelope.session != self.session.id:
+            raise WrongSession(
+                sender,
+                f"expected session {self.session.id.hex()[:16]}, got {envelope.session.hex()[:16]}",
+            )
+        if envelope.recipient != self.me:
+            raise UnknownParty(
+                sender, f"expected a message for me, got one for {envelope.recipient}"
+            )
+        if sender not in self.session.members:
+            raise UnknownParty(sender, "expected a party of this session")
+        return envelope.message
+
+    def seal(self, send: Send) -> Frame:
+        """The frame of a message that this party sends."""
+        return self.table.encode(Envelope(self.session.id, self.me, send.to, send.message))
+
+    def start(self) -> list[Effect]:
+        """Begin. On a restored party: the effects of its start again, if nothing came since."""
+        if self._seed is not None:
+            return self._again(_START_KEY) if self._restored else self._already_started()
+        self._seed = Secret(self._entropy.bytes(SEED_BYTES))
+        head = RecordHead(0, fx.START, None, 0, self._seed.reveal())
+        return self._call(_START_KEY, head, memoryview(b""), self.begin)
+
+    def when(self, event: Event, sender: PartyId) -> Fate:
+        """Whether to handle an event now, park it until a later phase, or drop it as too late.
+
+        An event that fits no phase at all is to be handled now: `handle` says what is wrong.
+        """
+        if self._restored and self._key(event, sender) == self._last[0]:
+            return "now"
+        if self.ended:
+            return "late"
+        if isinstance(event, Deadline):
+            return "now" if event.phase == self.phase else "late"
+        if isinstance(event, Input) and self._input_given:
+            return "late"
+        if isinstance(event, Message) and (sender, event.KIND) in self._heard:
+            same = self._heard[sender, event.KIND] == self._key(event, sender)
+            return "late" if same else "now"
+        handlers = self._handlers.get(type(event), {})
+        if not handlers or self.phase in handlers:
+            return "now"
+        current = self.phases.index(self.phase)
+        return "early" if any(self.phases.index(p) > current for p in handlers) else "late"
+
+    def handle(self, event: Event, sender: PartyId) -> list[Effect]:
+        """Let an event happen.
+
+        Raises:
+            LocalProtocolError: an event that `when` does not call "now": the driver's mistake.
+            InputError: an input of the wrong shape, type or size; nothing has changed.
+        """
+        key = self._key(event, sender)
+        if self._restored and key == self._last[0]:
+            return self._again(key)
+        if self._seed is None:
+            raise LocalProtocolError(f"{self.me} got an event before it was started")
+        if (fate := self.when(event, sender)) != "now":
+            raise LocalProtocolError(
+                f"{self.me} in phase {self.phase}: {type(event).__name__} is {fate}"
+            )
+        self._restored = False
+        if isinstance(event, Message):
+            try:
+                self._admit(event, sender, key)
+            except RemoteProtocolError as error:
+                return [Accuse(error.culprit, error)]
+        elif isinstance(event, Input):
+            self._check_input(event.vector)
+        handler = self._handlers.get(type(event), {}).get(self.phase)
+        if handler is None and isinstance(event, Deadline):
+            handler = _fail_at_deadline
+        if handler is None:
+            raise LocalProtocolError(f"{self.me} takes no {type(event).__name__}")
+        head, tail = self._remembered(event, sender)
+        phase = self.phase
+        try:
+            result = self._call(key, head, tail, lambda: handler(self, event, sender))
+        except RemoteProtocolError as error:
+            if self.tolerant:
+                return [Accuse(error.culprit, error)]
+            failure = Fail(str(error), error)
+            return self._call(key, head, tail, lambda: (failure,))
+        if isinstance(event, Message):
+            self._heard[sender, event.KIND] = key
+        self._input_given = self._input_given or isinstance(event, Input)
+        if isinstance(event, Deadline) and self.phase == phase:
+            raise LocalProtocolError(f"{type(self).__name__}: a deadline did not end {phase}")
+        return result
+
+    def restore(self, records: Sequence[Record]) -> None:
+        """Replay what was remembered. The party then answers the last event again, verbatim.
+
+        Raises:
+            LocalProtocolError: this party has already started.
+            DecodeError: not the records of one party of this session, in order.
+        """
+        if self._seed is not None:
+            raise LocalProtocolError("only a fresh party can be restored")
+        if records and (final := records[-1]).final:
+            self._restore_closed(RecordHead.parse(final))
+            return
+        for position, record in enumerate(records):
+            self._replay(position, RecordHead.parse(record), record.tail)
+        self._restored = bool(records)
+
+    def resume(self) -> list[Effect]:
+        """The effects of the last remembered event, again: some may not have been carried out.
+
+        A driver carries these out right after `restore`, before any new event.
+        """
+        return self._again(self._last[0]) if self._restored else []
+
+    # How it works.
+
+    def _call(
+        self, key: bytes, head: RecordHead, tail: memoryview, handler: Callable[[], Effects]
+    ) -> list[Effect]:
+        self._event_digest, self._call_rng = key, None
+        result = list(handler())
+        ending = [effect for effect in result if isinstance(effect, Done | Fail)]
+        record = head.record(tail)
+        if ending:
+            self.phase = DONE if isinstance(ending[0], Done) else FAILED
+            record = self._closing_record(key, result)
+            self.forget()
+            if self._seed is not None:
+                self._seed.wipe()
+        result.insert(0, Remember(record))
+        self._last = (key, result)
+        self._sequence += 1
+        return result
+
+    def _admit(self, message: Message, sender: PartyId, key: bytes) -> None:
+        if sender not in self.session.members:
+            raise UnknownParty(sender, "expected a party of this session")
+        name = type(message).__name__
+        if type(message) not in self._handlers or sender.role is not message.SENDER:
+            raise RemoteProtocolError(
+                sender, f"{self.me} takes no {name} from a {sender.role.name}"
+            )
+        if self._heard.get((sender, message.KIND), key) != key:
+            raise DuplicateMessage(sender, f"expected one {name}, got a second, different one")
+
+    def _check_input(self, vector: RingVector) -> None:
+        ring, length = self.plan.ring, self.plan.task.length
+        if not isinstance(vector, np.ndarray) or vector.dtype != ring.dtype:
+            got = getattr(vector, "dtype", type(vector).__name__)
+            raise InputError(f"expected a vector of {ring.dtype} lanes, got {got}")
+        if vector.shape != (length,) or not vector.flags.c_contiguous:
+            raise InputError(
+                f"expected a contiguous vector of shape ({length},), got {vector.shape}"
+            )
+        if ring.bits < ring.lane_bits and bool(np.any(vector > ring.mask)):
+            raise InputError(f"expected elements of the ring, 0..{ring.mask}; larger ones came")
+        # As signed numbers the elements must lie within the bound, or the sum could wrap.
+        bound = self.plan.task.bound
+        lane = vector.dtype.type
+        if bool(np.any((vector > lane(bound)) & (vector < lane(ring.mask - bound + 1)))):
+            raise InputError(f"expected elements in -{bound}..{bound}; larger ones came")
+
+    def _key(self, event: Event, sender: PartyId) -> bytes:
+        if isinstance(event, Message):
+            # The tail is left out: of two messages that differ only there, the first counts.
+            body = self.table.body(event)
+            return digest("event", b"message", bytes((event.KIND,)), encode_party(sender), body)
+        if isinstance(event, Deadline):
+            return digest("event", b"deadline", event.phase.encode())
+        return digest("event", b"input")
+
+    def _remembered(self, event: Event, sender: PartyId) -> tuple[RecordHead, memoryview]:
+        number = self._sequence
+        if isinstance(event, Message):
+            body = self.table.body(event)
+            tail = getattr(event, "tail", memoryview(b""))
+            return RecordHead(number, fx.MESSAGE, sender, event.KIND, body), tail
+        if isinstance(event, Deadline):
+            return RecordHead(number, fx.DEADLINE, None, 0, event.phase.encode()), memoryview(b"")
+        return RecordHead(number, fx.INPUT, None, 0, b""), event.vector.data.cast("B")
+
+    def _replay(self, position: int, head: RecordHead, tail: memoryview) -> None:
+        if head.sequence != position or (head.type == fx.START) != (position == 0):
+            raise DecodeError(f"expected record {position}, got record {head.sequence}")
+        if head.type == fx.START:
+            self._entropy = _Replayed(head.body)
+            self.start()
+            return
+        event: Event
+        if head.type == fx.MESSAGE:
+            event = self.table.parse(head.kind, head.body, tail)
+        elif head.type == fx.INPUT:
+            event = Input(np.frombuffer(tail, dtype=self.plan.ring.dtype))
+        else:
+            event = Deadline(head.body.decode())
+        self.handle(event, head.sender if head.sender is not None else self.me)
+
+    def _closing_record(self, key: bytes, result: Iterable[Effect]) -> Record:
+        sends = tuple(
+            StoredSend(
+                effect.to,
+                effect.message.KIND,
+                self.table.body(effect.message),
+                bytes(getattr(effect.message, "tail", b"")),
+            )
+            for effect in result
+            if isinstance(effect, Send)
+        )
+        done = next((effect for effect in result if isinstance(effect, Done)), None)
+        failure = next((effect.reason for effect in result if isinstance(effect, Fail)), None)
+        state = ClosedState(
+            event=key,
+            phase=self.phase,
+            sends=sends,
+            total=None if done is None or done.total is None else done.total.tobytes(),
+            included=() if done is None else done.included,
+            failure=failure,
+        )
+        body = msgspec.msgpack.encode(state)
+        return RecordHead(self._sequence, fx.CLOSED, None, 0, body).record(final=True)
+
+    def _restore_closed(self, head: RecordHead) -> None:
+        try:
+            state = msgspec.msgpack.decode(head.body, type=ClosedState)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise DecodeError(f"not the record of a party that has ended: {error}") from None
+        self._seed = Secret(b"")
+        self._sequence = head.sequence + 1
+        self.phase = state.phase
+        self._restored = True
+        self._last = (state.event, list(self._stored_effects(state)))
+
+    def _stored_effects(self, state: ClosedState) -> Iterator[Effect]:
+        for send in state.sends:
+            message = self.table.parse(send.kind, send.body, memoryview(send.tail))
+            yield Send(send.to, message)
+        if state.failure is not None:
+            yield Fail(state.failure)
+        else:
+            lanes = self.plan.ring.dtype
+            total = None if state.total is None else np.frombuffer(state.total, dtype=lanes)
+            yield Done(total, state.included)
+
+    def _again(self, key: bytes) -> list[Effect]:
+        """The effects of the last event, but for its record: what was restored is durable."""
+        last_key, effects = self._last
+        return [e for e in effects if not isinstance(e, Remember)] if key == last_key else []
+
+    def _already_started(self) -> list[Effect]:
+        raise LocalProtocolError(f"{self.me} was started twice")
+
+
+class _Replayed:
+    """The seed of a remembered start, in place of fresh randomness."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._seed = seed
+
+    def bytes(self, count: int) -> bytes:
+        if count != len(self._seed):
+            raise DecodeError(f"expected a seed of {count} bytes, got {len(self._seed)}")
+        return self._seed
+
+
+def _fail_at_deadline(party: Party, event: Deadline, sender: PartyId) -> Effects:
+    yield Fail(f"nothing more came in phase {event.phase}")
+
+
+_START_KEY: Final = digest("event", b"start")

@@ -1,0 +1,307 @@
+"""What is agreed before anything is sent: the task, the plan, the session, and a client's floor.
+
+A `Plan` is a pure function of a `Task`. A `Session` adds what is fresh: which roster, job,
+training round and model, and a nonce. Its digest, the session id, is in every message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
+from typing import Final, TypeVar
+
+import msgspec
+
+from secagg.crypto.digest import DIGEST_BYTES, digest, encode_party
+from secagg.errors import ParameterError, PolicyError
+from secagg.protocol.guarantees import Adversary, Guarantees, Level
+from secagg.types import SERVER, PartyId, Ring, Rng, Role
+
+MAX_LENGTH: Final = 1 << 34
+_ROSTER_LIMIT: Final = 1 << 20
+
+_Value = TypeVar("_Value", bound=msgspec.Struct)
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
+    """What the caller wants: the sum of the clients' vectors.
+
+    Attributes:
+        clients: who may take part, ascending by roster index.
+        length: elements of each vector.
+        bound: every |element| is at most this; comes from the codec.
+        min_clients: with fewer than this in the sum, nothing is released.
+        level: the server that must be withstood.
+        corrupt: fraction of the clients that may collude with the server, an exact decimal;
+            "0" asks by name for a plan that withstands nobody.
+        dropout: fraction of the clients that may vanish at any moment, an exact decimal.
+        sigma: statistical security bits of the neighbour graph, per session.
+        eta: correctness bits: a round with no more than the planned dropouts fails with
+            probability at most 2**-eta.
+
+    Raises:
+        ParameterError: on construction, for any value that no plan could honour.
+    """
+
+    clients: tuple[PartyId, ...]
+    length: int
+    bound: int
+    min_clients: int = 3
+    level: Level = Level.CURIOUS
+    corrupt: Decimal = Decimal("0.1")
+    dropout: Decimal = Decimal("0.1")
+    sigma: int = 40
+    eta: int = 20
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "corrupt", _fraction("corrupt", self.corrupt))
+        msgspec.structs.force_setattr(self, "dropout", _fraction("dropout", self.dropout))
+        _check_clients(self.clients)
+        count = len(self.clients)
+        if not 1 <= self.length <= MAX_LENGTH:
+            raise ParameterError(f"a vector has 1 to {MAX_LENGTH} elements, got {self.length}")
+        if self.bound < 1:
+            raise ParameterError(f"the bound on an element is at least 1, got {self.bound}")
+        if self.min_clients < 2:
+            raise ParameterError(
+                f"min_clients is at least 2 (a sum of one is that one's input), got"
+                f" {self.min_clients}"
+            )
+        if count < self.min_clients:
+            raise ParameterError(
+                f"expected a cohort of at least min_clients = {self.min_clients}, got {count}"
+            )
+        for name, value in (("sigma", self.sigma), ("eta", self.eta)):
+            if not 1 <= value <= 128:
+                raise ParameterError(f"{name} lies in 1..128 bits, got {value}")
+
+    @property
+    def corrupt_count(self) -> int:
+        """Clients assumed to collude: at least 1, unless `corrupt` is 0 by name."""
+        return max(1, _ceiling(self.corrupt, len(self.clients))) if self.corrupt else 0
+
+    @property
+    def dropout_count(self) -> int:
+        """Clients that may vanish."""
+        return _ceiling(self.dropout, len(self.clients))
+
+
+def _fraction(name: str, value: object) -> Decimal:
+    if isinstance(value, float):
+        raise ParameterError(f"{name} must be an exact decimal such as '0.1', got a float")
+    try:
+        fraction = Decimal(value)  # type: ignore[arg-type]
+    except (InvalidOperation, TypeError, ValueError):
+        raise ParameterError(f"{name} must be a decimal such as '0.1', got {value!r}") from None
+    if not (fraction.is_finite() and 0 <= fraction < 1):
+        raise ParameterError(f"{name} is a fraction in [0, 1), got {value}")
+    return fraction.normalize() + 0  # one representation of each value; no negative zero
+
+
+def _ceiling(fraction: Decimal, count: int) -> int:
+    numerator, denominator = fraction.as_integer_ratio()
+    return -(-numerator * count // denominator)
+
+
+def _check_clients(clients: tuple[PartyId, ...]) -> None:
+    if not clients:
+        raise ParameterError("expected at least two clients, got none")
+    previous = -1
+    for party in clients:
+        if party.role is not Role.CLIENT:
+            raise ParameterError(f"expected clients only, got {party}")
+        if not previous < party.number < _ROSTER_LIMIT:
+            raise ParameterError(
+                f"roster indices ascend within 0..{_ROSTER_LIMIT - 1}, got {party.number} after"
+                f" {previous}"
+            )
+        previous = party.number
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What all parties must agree on. Protocols subclass it to add their own parameters.
+
+    Attributes:
+        protocol: the protocol's name.
+        version: the protocol's wire version.
+        task: what was asked for.
+        ring: in which no honest sum can wrap.
+        minimum: the smallest set of clients over which a sum is released.
+        corrupt: how many colluding clients are withstood.
+        dropouts: how many vanishing clients are withstood.
+    """
+
+    protocol: str
+    version: int
+    task: Task
+    ring: Ring
+    minimum: int
+    corrupt: int
+    dropouts: int
+
+    @property
+    def parties(self) -> tuple[PartyId, ...]:
+        """Everybody: the clients, then the others. Protocols with more roles override this."""
+        return (*self.task.clients, SERVER)
+
+    @property
+    def honest_lower_bound(self) -> int:
+        """Honest inputs that are certainly in a released sum."""
+        return self.minimum - self.corrupt
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes over everything in the plan."""
+        return digest("plan", msgspec.msgpack.encode(self))
+
+    def describe(self) -> tuple[tuple[str, str], ...]:
+        """The parameters by name, for tables and logs."""
+        return (
+            ("ring", f"2^{self.ring.bits}"),
+            ("smallest sum", f"{self.minimum} clients"),
+            ("withstands", f"{self.corrupt} colluding clients"),
+            ("tolerates", f"{self.dropouts} dropouts"),
+        )
+
+
+class Roster(msgspec.Struct, frozen=True, array_like=True):
+    """Who exists: the parties by roster index, in a numbered epoch."""
+
+    epoch: int
+    clients: tuple[PartyId, ...]
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes over epoch and members."""
+        members = b"".join(encode_party(party) for party in self.clients)
+        return digest("roster", self.epoch.to_bytes(8, "big"), members)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of a plan, made unique by a fresh nonce.
+
+    Attributes:
+        plan: what all agreed on.
+        roster: who exists.
+        job: the name of the training job.
+        training_round: the job's round that this session serves.
+        model_digest: 32 bytes over the model and configuration that the clients train.
+        nonce: 32 fresh bytes from the server.
+
+    Raises:
+        ParameterError: a digest or nonce of another length, or a client outside the roster.
+    """
+
+    plan: Plan
+    roster: Roster
+    job: str
+    training_round: int
+    model_digest: bytes
+    nonce: bytes
+
+    def __post_init__(self) -> None:
+        for name, value in (("model_digest", self.model_digest), ("nonce", self.nonce)):
+            if len(value) != DIGEST_BYTES:
+                raise ParameterError(f"{name} has {DIGEST_BYTES} bytes, got {len(value)}")
+        if not 0 <= self.training_round < 1 << 63:
+            raise ParameterError(f"a training round is not negative, got {self.training_round}")
+        outsiders = set(self.plan.task.clients) - set(self.roster.clients)
+        if outsiders:
+            raise ParameterError(f"not in the roster: {', '.join(map(str, sorted(outsiders)))}")
+
+    @classmethod
+    def fresh(
+        cls,
+        plan: Plan,
+        rng: Rng,
+        *,
+        job: str = "job",
+        training_round: int = 0,
+        model_digest: bytes | None = None,
+        roster: Roster | None = None,
+    ) -> Session:
+        """A session with a nonce drawn from `rng`; the roster defaults to the plan's clients."""
+        return cls(
+            plan=plan,
+            roster=roster if roster is not None else Roster(0, plan.task.clients),
+            job=job,
+            training_round=training_round,
+            model_digest=model_digest if model_digest is not None else digest("no model"),
+            nonce=rng.bytes(DIGEST_BYTES),
+        )
+
+    @cached_property
+    def members(self) -> frozenset[PartyId]:
+        """Everybody who has a part in this session."""
+        return frozenset(self.plan.parties)
+
+    @cached_property
+    def id(self) -> bytes:
+        """The session id: known before round 0, bound into every message and key."""
+        return digest(
+            "session",
+            self.plan.digest,
+            self.roster.digest,
+            self.job.encode(),
+            self.training_round.to_bytes(8, "big"),
+            self.model_digest,
+            self.nonce,
+        )
+
+
+class ClientPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A client's own floor, on its own disk: the server's numbers are checked against it.
+
+    Attributes:
+        level: the least level accepted.
+        min_clients: the smallest released sum accepted.
+        corrupt: the least number of colluding clients that a plan must withstand.
+        protocols: the protocols accepted; None for any.
+        trusted_server: whether protocols are accepted in which the server sees every input.
+    """
+
+    level: Level = Level.CURIOUS
+    min_clients: int = 3
+    corrupt: int = 1
+    protocols: frozenset[str] | None = None
+    trusted_server: bool = False
+
+    def admit(self, plan: Plan, guarantees: Guarantees) -> None:
+        """Refuse a plan that offers less than this floor.
+
+        Raises:
+            PolicyError: naming the field, what is demanded and what is offered.
+        """
+        levels = list(Level)
+        if levels.index(plan.task.level) < levels.index(self.level):
+            raise PolicyError(f"level: {self.level} is demanded, {plan.task.level} is offered")
+        if plan.minimum < self.min_clients:
+            raise PolicyError(
+                f"min_clients: {self.min_clients} is demanded, {plan.minimum} is offered"
+            )
+        if plan.corrupt < self.corrupt:
+            raise PolicyError(
+                f"corrupt: withstanding {self.corrupt} is demanded, {plan.corrupt} is offered"
+            )
+        if self.protocols is not None and plan.protocol not in self.protocols:
+            raise PolicyError(
+                f"protocols: one of {sorted(self.protocols)} is demanded, {plan.protocol!r} is"
+                " offered"
+            )
+        if not self.trusted_server and guarantees.adversary is Adversary.TRUSTED_SERVER:
+            raise PolicyError(
+                f"trusted_server: {plan.protocol!r} shows the server every input; a policy must"
+                " accept that by name"
+            )
+
+    @classmethod
+    def accepting(cls, plan: Plan) -> ClientPolicy:
+        """The policy of a caller who wrote the plan itself, as in a simulation."""
+        return cls(
+            level=plan.task.level,
+            min_clients=plan.minimum,
+            corrupt=plan.corrupt,
+            trusted_server=True,
+        )
