@@ -1,0 +1,1 @@
+"""The masking protocols: one implementation, of which SecAgg and SecAgg+ are two settings."""

@@ -1,0 +1,77 @@
+"""SecAgg: pairwise and self masks over the complete graph (Bonawitz et al., CCS 2017).
+
+| round | client sends | server answers |
+|---|---|---|
+| advertise | two public keys | the keys of the cohort |
+| share | shares of both seeds, sealed for each neighbour | the shares dealt to the client |
+| mask | the masked vector | the survivors |
+| unmask | one share for each dealer | |
+
+At level `curious` the server follows the protocol: keys are not authenticated, and the survivors
+that it names are believed. Privacy holds as long as fewer than `threshold` clients collude with
+it; that is more than half of the cohort and more than the planned number.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secagg.protocol import (
+    Adversary,
+    Collusion,
+    Dropouts,
+    Evidence,
+    Exactness,
+    Guarantees,
+    Level,
+    Protocol,
+    Task,
+    Traffic,
+    Validity,
+)
+from secagg.protocols._masking.client import MaskingClient
+from secagg.protocols._masking.plan import (
+    TRAFFIC_FORMULA,
+    MaskingPlan,
+    complete_plan,
+    traffic,
+)
+from secagg.protocols._masking.server import MaskingServer
+from secagg.types import Role
+
+
+class SecAgg(Protocol):
+    """Masking in which everyone is everyone's neighbour."""
+
+    name = "secagg"
+    title = "pairwise masks, complete graph (Bonawitz et al. 2017)"
+    version = 1
+    levels = {
+        Level.CURIOUS: Guarantees(
+            adversary=Adversary.CURIOUS_SERVER,
+            collusion=Collusion.PLANNED_CLIENTS,
+            dropouts=Dropouts.PLANNED,
+            exactness=Exactness.EXACT,
+            validity=Validity.UNCHECKED,
+            evidence=Evidence.PROVED,
+            source="Bonawitz et al., CCS 2017, theorem 6.3",
+        )
+    }
+    roles = {Role.CLIENT: MaskingClient, Role.SERVER: MaskingServer}
+    traffic_formula = TRAFFIC_FORMULA
+
+    def plan(self, task: Task) -> MaskingPlan:
+        """The threshold for the complete graph.
+
+        Raises:
+            ParameterError: dropouts and colluders that no threshold withstands together.
+        """
+        self.guarantees(task.level)
+        return complete_plan(self.name, self.version, task)
+
+    def traffic(self, plan: MaskingPlan) -> Traffic:  # type: ignore[override]
+        """As `traffic_formula`."""
+        return traffic(plan)
+
+
+PROTOCOL: Final = SecAgg()

@@ -1,0 +1,115 @@
+"""One party with what its driver keeps for it: its records, parked messages, and accounts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from secagg.errors import LocalProtocolError
+from secagg.protocol import (
+    ClientPolicy,
+    Effect,
+    Fail,
+    Party,
+    Protocol,
+    Record,
+    Remember,
+    Session,
+)
+from secagg.runner.outcome import PartyReport
+from secagg.types import PartyId, Rng
+
+
+class Killed(Exception):
+    """The simulated process died; its memory is gone, its records are not."""
+
+
+@dataclass
+class Seat:
+    """One party of a simulated run.
+
+    Attributes:
+        lifetime: messages that it sends before it vanishes; None if it stays.
+        kills: ordinals of the effects before which it is killed.
+    """
+
+    protocol: Protocol
+    session: Session
+    me: PartyId
+    rng: Rng
+    policy: ClientPolicy
+    lifetime: int | None
+    kills: set[int]
+
+    def __post_init__(self) -> None:
+        self.report = PartyReport()
+        self.gone = self.lifetime == 0
+        self.started = False
+        self.waits_since = 0
+        self._noted_phase = ""
+        self._durable = bool(self.kills)
+        self._records: list[Record] = []
+        self.party: Party = self.protocol.party(self.session, self.me, self.rng, self.policy)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a deadline means anything to it."""
+        return self.started and not self.gone and not self.party.ended
+
+    def note_phase(self, step: int) -> None:
+        """Note the step at which the party came into its phase."""
+        if self.party.phase != self._noted_phase:
+            self._noted_phase, self.waits_since = self.party.phase, step
+
+    @contextmanager
+    def on_the_clock(self) -> Iterator[None]:
+        """Count this thread's CPU time for the party."""
+        before = time.thread_time()
+        try:
+            yield
+        finally:
+            self.report.cpu_seconds += time.thread_time() - before
+
+    def carry_out(self, effects: list[Effect], act: EffectAction) -> None:
+        """Carry effects out in order: remembering here, everything else through `act`.
+
+        Raises:
+            Killed: the party dies before one of them.
+        """
+        for effect in effects:
+            if self.report.effects in self.kills:
+                self.kills.discard(self.report.effects)
+                raise Killed
+            self.report.effects += 1
+            if isinstance(effect, Remember):
+                self._remember(effect.record)
+            elif isinstance(effect, Fail):
+                self.report.failure = effect.reason
+                act(effect)
+            else:
+                act(effect)
+            if self.gone:
+                return
+
+    def restore(self) -> None:
+        """Start over from the records; a role that cannot be restored is gone."""
+        try:
+            self.party = self.protocol.restore(
+                self.session, self.me, self.rng, self.policy, list(self._records)
+            )
+        except LocalProtocolError as error:
+            self.gone = True
+            self.report.failure = str(error)
+
+    def _remember(self, record: Record) -> None:
+        if not self._durable:
+            return
+        if record.final:
+            self._records.clear()
+        self._records.append(Record(record.head, memoryview(bytes(record.tail)), record.final))
+
+
+EffectAction: TypeAlias = Callable[[Effect], None]

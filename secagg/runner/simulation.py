@@ -1,0 +1,279 @@
+"""All parties of a session in one process, with every message encoded and decoded on its way."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+from secagg.crypto.rng import SEED_BYTES, StreamRng
+from secagg.errors import (
+    DecodeError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    UnknownParty,
+    WrongSession,
+)
+from secagg.protocol import (
+    Accuse,
+    ClientPolicy,
+    Deadline,
+    Done,
+    Effect,
+    Event,
+    Fail,
+    Input,
+    Protocol,
+    Send,
+    Session,
+)
+from secagg.runner.faults import Faults, InOrder, Schedule
+from secagg.runner.outcome import Outcome
+from secagg.runner.seat import Killed, Seat
+from secagg.transcript import Fate, Transcript
+from secagg.types import PartyId, RingVector, Rng, Role
+from secagg.wire import Frame
+
+
+@dataclass(frozen=True)
+class _Start:
+    who: PartyId
+
+
+@dataclass(frozen=True)
+class _Give:
+    who: PartyId
+    vector: RingVector
+
+
+@dataclass(frozen=True)
+class _Deliver:
+    who: PartyId
+    sender: PartyId
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class _Expire:
+    who: PartyId
+    phase: str
+
+
+_Action: TypeAlias = _Start | _Give | _Deliver | _Expire
+
+
+def run(
+    protocol: Protocol,
+    session: Session,
+    inputs: Mapping[PartyId, RingVector],
+    rng: Rng,
+    faults: Faults | None = None,
+    *,
+    policy: ClientPolicy | None = None,
+    schedule: Schedule | None = None,
+    transcript: Transcript | None = None,
+) -> Outcome:
+    """Run one session from start to end.
+
+    Early messages are parked until their phase comes, late ones are dropped and counted, and when
+    nothing else is left to happen the deadlines pass, the server's first.
+
+    Args:
+        protocol: of the session.
+        session: what all parties agreed on.
+        inputs: each client's vector, in the lanes of the plan's ring.
+        rng: each party gets a stream of its own, seeded from this.
+        faults: what goes wrong; nothing by default.
+        policy: of every client; by default they accept the plan, as its author would.
+        schedule: the order in which things happen; by default as sent.
+        transcript: where to note the messages.
+
+    Raises:
+        ParameterError: the plan is not the protocol's own.
+        PolicyError: the clients refuse the plan.
+        InputError: a vector that is no input of this plan, or inputs that are not the clients'.
+    """
+    return _Simulation(
+        protocol, session, inputs, rng, faults or Faults(), policy, schedule, transcript
+    ).run()
+
+
+class _Simulation:
+    def __init__(
+        self,
+        protocol: Protocol,
+        session: Session,
+        inputs: Mapping[PartyId, RingVector],
+        rng: Rng,
+        faults: Faults,
+        policy: ClientPolicy | None,
+        schedule: Schedule | None,
+        transcript: Transcript | None,
+    ) -> None:
+        plan = session.plan
+        strangers = {*inputs, *faults.lost, *faults.kills} - session.members
+        if strangers or any(party.role is not Role.CLIENT for party in inputs):
+            raise LocalProtocolError(
+                f"inputs and faults concern the session's parties, got {sorted(strangers)}"
+            )
+        self._faults = faults
+        self._schedule = schedule or InOrder()
+        self._transcript = transcript
+        self._began = time.monotonic()
+        self._outcome = Outcome()
+        self._steps = 0
+        self._parked: dict[PartyId, list[_Action]] = {}
+        self._seats = {
+            party: Seat(
+                protocol,
+                session,
+                party,
+                StreamRng(rng.bytes(SEED_BYTES)),
+                policy or ClientPolicy.accepting(plan),
+                faults.lost.get(party),
+                set(faults.kills.get(party, ())),
+            )
+            for party in plan.parties
+        }
+        self._pending: deque[_Action] = deque(_Start(party) for party in plan.parties)
+        self._pending += [_Give(party, vector) for party, vector in inputs.items()]
+
+    def run(self) -> Outcome:
+        while (action := self._next_action()) is not None:
+            seat = self._seats[action.who]
+            if seat.gone:
+                continue
+            try:
+                self._perform(seat, action)
+            except Killed:
+                self._pending.appendleft(action)
+                self._revive(seat)
+        for party, seat in self._seats.items():
+            seat.report.phase = seat.party.phase
+            self._outcome.parties[party] = seat.report
+        if self._outcome.total is None and self._outcome.failure is None:
+            reports = [
+                seat.report for party, seat in self._seats.items() if party.role is not Role.CLIENT
+            ]
+            self._outcome.failure = next((r.failure for r in reports if r.failure), None)
+        return self._outcome
+
+    def _revive(self, seat: Seat) -> None:
+        while not seat.gone:
+            seat.restore()
+            try:
+                self._carry_out(seat, seat.party.resume())
+                return
+            except Killed:
+                continue
+
+    def _next_action(self) -> _Action | None:
+        if self._pending and isinstance(self._schedule, InOrder):
+            return self._pending.popleft()
+        waiting = sorted((seat for seat in self._seats.values() if seat.waiting), key=_patience)
+        if not self._pending and not waiting:
+            return None
+        choice = self._schedule.next(len(self._pending), len(waiting))
+        if choice < len(self._pending):
+            action = self._pending[choice]
+            del self._pending[choice]
+            return action
+        seat = waiting[choice - len(self._pending)]
+        return _Expire(seat.me, seat.party.phase)
+
+    def _perform(self, seat: Seat, action: _Action) -> None:
+        match action:
+            case _Start():
+                with seat.on_the_clock():
+                    effects = seat.party.start()
+                self._carry_out(seat, effects)
+                seat.started = True
+                self._settle(seat)
+            case _Give(vector=vector):
+                self._offer(seat, action, Input(vector), seat.me)
+            case _Expire(phase=phase):
+                self._offer(seat, action, Deadline(phase), seat.me)
+            case _Deliver(frame=frame):
+                self._deliver(seat, action, frame)
+
+    def _deliver(self, seat: Seat, action: _Deliver, frame: Frame) -> None:
+        try:
+            with seat.on_the_clock():
+                message = seat.party.open(frame, action.sender)
+        except (DecodeError, WrongSession, UnknownParty) as error:
+            seat.report.received += frame.size
+            seat.report.refused.append(error)
+            self._note(seat, action, "?", "refused")
+            return
+        fate = self._offer(seat, action, message, action.sender)
+        if fate != "early":
+            seat.report.received += frame.size
+            seat.report.late += fate == "late"
+            self._note(
+                seat, action, type(message).__name__, "late" if fate == "late" else "delivered"
+            )
+
+    def _offer(self, seat: Seat, action: _Action, event: Event, sender: PartyId) -> str:
+        with seat.on_the_clock():
+            fate = seat.party.when(event, sender) if seat.started else "early"
+        if fate == "early":
+            self._parked.setdefault(seat.me, []).append(action)
+        elif fate == "now":
+            with seat.on_the_clock():
+                effects = seat.party.handle(event, sender)
+            self._carry_out(seat, effects)
+            self._settle(seat)
+        return fate
+
+    def _settle(self, seat: Seat) -> None:
+        self._steps += 1
+        seat.note_phase(self._steps)
+        self._pending.extendleft(reversed(self._parked.pop(seat.me, [])))
+
+    def _carry_out(self, seat: Seat, effects: list[Effect]) -> None:
+        seat.carry_out(effects, partial(self._act, seat))
+
+    def _act(self, seat: Seat, effect: Effect) -> None:
+        match effect:
+            case Send():
+                self._send(seat, effect)
+            case Accuse(culprit=culprit, error=error):
+                self._outcome.accused.append((culprit, error))
+            case Done(total=total, included=included) if total is not None:
+                self._outcome.total, self._outcome.included = total, included
+            case Fail(error=RemoteProtocolError() as error):
+                self._outcome.accused.append((error.culprit, error))
+
+    def _send(self, seat: Seat, send: Send) -> None:
+        report = seat.report
+        if seat.lifetime is not None and report.messages >= seat.lifetime:
+            seat.gone = True
+            return
+        with seat.on_the_clock():
+            frame = seat.party.seal(send)
+        report.messages += 1
+        report.sent += frame.size
+        if self._faults.tamper is not None:
+            frame = self._faults.tamper(frame, seat.me, send.to)
+        copies = 2 if self._faults.duplicate else 1
+        self._pending += [_Deliver(send.to, seat.me, frame)] * copies
+
+    def _note(self, seat: Seat, action: _Deliver, message: str, fate: Fate) -> None:
+        if self._transcript is not None:
+            self._transcript.add(
+                action.frame,
+                seconds=time.monotonic() - self._began,
+                sender=action.sender,
+                recipient=seat.me,
+                message=message,
+                phase=seat.party.phase,
+                fate=fate,
+            )
+
+
+def _patience(seat: Seat) -> tuple[bool, int]:
+    """Clients wait for the servers; of the servers, whoever has waited longest is next."""
+    return seat.me.role is Role.CLIENT, seat.waits_since
