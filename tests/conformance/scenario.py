@@ -1,0 +1,99 @@
+"""What every conformance test starts from: a protocol, a cohort, inputs, and the sum to expect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from secagg import protocols
+from secagg.crypto.rng import seeded, uniform_below
+from secagg.protocol import ClientPolicy, Party, Protocol, Session, Task
+from secagg.runner import Faults, Outcome, Schedule, run
+from secagg.transcript import Transcript
+from secagg.types import PartyId, Ring, RingVector, Role, client
+
+BOUND = 1000
+LENGTH = 17
+
+
+@dataclass
+class Scenario:
+    """`count` clients with fixed inputs under one protocol."""
+
+    protocol: Protocol
+    count: int
+    task: dict[str, Any] = field(default_factory=dict)
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        settings: dict[str, Any] = {"min_clients": 2, "corrupt": "0", "dropout": "0"}
+        settings |= {"length": LENGTH, "bound": BOUND} | self.task
+        clients = tuple(client(number) for number in range(self.count))
+        self.plan = self.protocol.plan(Task(clients=clients, **settings))
+        self.rng = seeded(self.seed)
+        self.session = Session.fresh(self.plan, self.rng)
+        self.values = {party: self._draw() for party in clients}
+        self.inputs = {party: to_ring(v, self.plan.ring) for party, v in self.values.items()}
+
+    def _draw(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        bound = self.plan.task.bound
+        values = [
+            uniform_below(self.rng, 2 * bound + 1) - bound for _ in range(self.plan.task.length)
+        ]
+        values[0], values[-1] = bound, -bound
+        return np.array(values, dtype=np.int64)
+
+    def run(
+        self,
+        faults: Faults | None = None,
+        *,
+        schedule: Schedule | None = None,
+        transcript: Transcript | None = None,
+    ) -> Outcome:
+        return run(
+            self.protocol,
+            self.session,
+            self.inputs,
+            self.rng,
+            faults,
+            schedule=schedule,
+            transcript=transcript,
+        )
+
+    def party(self, who: PartyId, policy: ClientPolicy | None = None) -> Party:
+        return self.protocol.party(
+            self.session, who, self.rng, policy or ClientPolicy.accepting(self.plan)
+        )
+
+    def expected(self, included: Iterable[PartyId]) -> RingVector:
+        total = np.sum([self.values[party] for party in included], axis=0)
+        return to_ring(total, self.plan.ring)
+
+    def check(self, outcome: Outcome) -> None:
+        """A sum is exact over what it says it includes, and never over too few."""
+        if outcome.total is None:
+            assert outcome.failure
+            assert not outcome.included
+            return
+        assert list(outcome.included) == sorted(set(outcome.included))
+        assert len(outcome.included) >= self.plan.minimum
+        np.testing.assert_array_equal(outcome.total, self.expected(outcome.included))
+
+
+def to_ring(values: np.ndarray[Any, Any], ring: Ring) -> RingVector:
+    return (values.astype(np.uint64) & np.uint64(ring.mask)).astype(ring.dtype)
+
+
+def client_steps(protocol: Protocol) -> int:
+    """How many messages a client sends."""
+    return sum(message.SENDER is Role.CLIENT for message in protocol.messages)
+
+
+def chosen_names(pattern: str | None) -> list[str]:
+    """The protocols to test: all, or those that the pattern names."""
+    names = list(protocols.names())
+    return [name for name in names if pattern is None or re.fullmatch(pattern, name)]

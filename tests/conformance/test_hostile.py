@@ -1,0 +1,383 @@
+"""Replayed, foreign, unknown, late, contradictory, truncated and garbled messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from conformance.scenario import Scenario
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from secagg import protocols
+from secagg.errors import (
+    DecodeError,
+    LocalProtocolError,
+    ParameterError,
+    PolicyError,
+    UnknownParty,
+    WrongSession,
+)
+from secagg.protocol import (
+    FAILED,
+    Accuse,
+    Adversary,
+    ClientPolicy,
+    Deadline,
+    Fail,
+    Input,
+    Level,
+    Protocol,
+    Remember,
+    Session,
+)
+from secagg.runner import Faults
+from secagg.types import SERVER, PartyId, Role, client
+from secagg.wire import ENVELOPE_BYTES, Envelope, Frame, Message
+
+
+def frames_of(scenario: Scenario) -> list[tuple[Frame, PartyId, PartyId]]:
+    """Every frame of an undisturbed run."""
+    seen: list[tuple[Frame, PartyId, PartyId]] = []
+
+    def watch(frame: Frame, sender: PartyId, recipient: PartyId) -> Frame:
+        seen.append((Frame(frame.head, memoryview(bytes(frame.tail))), sender, recipient))
+        return frame
+
+    scenario.run(Faults(tamper=watch))
+    return seen
+
+
+def test_replayed_messages_of_another_session_are_refused(protocol: Protocol) -> None:
+    """Every message of an earlier session, put in place of its successor, is refused."""
+    old = frames_of(Scenario(protocol, 3, seed=1))
+    new = Scenario(protocol, 3, {"dropout": "0.3"}, seed=2)
+    assert new.session.id != Scenario(protocol, 3, seed=1).session.id
+
+    def replay(frame: Frame, sender: PartyId, recipient: PartyId) -> Frame:
+        kind = frame.head[5]
+        same = [f for f, s, r in old if (f.head[5], s, r) == (kind, sender, recipient)]
+        return same[0] if sender == client(1) else frame
+
+    outcome = new.run(Faults(tamper=replay))
+    new.check(outcome)
+    assert client(1) not in outcome.included
+    refused = [error for report in outcome.parties.values() for error in report.refused]
+    assert refused
+    assert all(isinstance(error, WrongSession) for error in refused)
+
+
+def test_a_party_opens_only_what_is_meant_for_it(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 3)
+    frame, sender, recipient = frames_of(scenario)[0]
+    envelope = protocol.table.decode(frame)
+    party = scenario.party(recipient)
+    assert party.open(frame, sender) == envelope.message
+    changed: Envelope
+    for changed, error in (
+        (Envelope(bytes(32), sender, recipient, envelope.message), WrongSession),
+        (Envelope(envelope.session, sender, client(2), envelope.message), UnknownParty),
+        (Envelope(envelope.session, client(99), recipient, envelope.message), UnknownParty),
+        (
+            Envelope(envelope.session, PartyId(Role.HELPER, 9), recipient, envelope.message),
+            UnknownParty,
+        ),
+    ):
+        with pytest.raises(error, match="expected"):
+            party.open(protocol.table.encode(changed), changed.sender)
+    with pytest.raises(UnknownParty, match="calls itself"):
+        party.open(frame, client(2))
+
+
+def test_unknown_senders_and_misdirected_messages_change_nothing(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 3)
+    frame, _, recipient = frames_of(scenario)[0]
+    message = protocol.table.decode(frame).message
+    party = scenario.party(recipient)
+    party.start()
+    phase = party.phase
+    for stranger in (client(99), PartyId(Role.HELPER, 9)):
+        (effect,) = party.handle(message, stranger)
+        assert isinstance(effect, Accuse)
+        assert isinstance(effect.error, UnknownParty)
+    # The right message from the wrong role: the server's own words from the server to itself.
+    (effect,) = party.handle(message, recipient)
+    assert isinstance(effect, Accuse)
+    assert party.phase == phase
+
+
+def test_late_messages_are_dropped_and_counted(protocol: Protocol) -> None:
+    """A client whose messages come after the deadline is a dropout, nothing worse."""
+    scenario = Scenario(protocol, 4, {"dropout": "0.25"})
+    late = 0
+    for every in range(2, 14):
+        outcome = scenario.run(schedule=_Hasty(every))
+        scenario.check(outcome)
+        assert not outcome.accused
+        late += sum(report.late for report in outcome.parties.values())
+    assert late > 0
+
+
+class _Hasty:
+    """Lets the server's deadline pass at every so many steps, whoever is still on the way."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._steps = 0
+
+    def next(self, pending: int, waiting: int) -> int:
+        self._steps += 1
+        return pending if waiting and self._steps % self._every == 0 else 0
+
+
+def test_a_second_different_message_is_not_taken(protocol: Protocol) -> None:
+    """The first of two contradicting messages counts, and the sender is named."""
+    scenario = Scenario(protocol, 3)
+    server = scenario.party(SERVER)
+    server.start()
+    frame, sender, _ = next(f for f in frames_of(scenario) if f[2] == SERVER)
+    message = protocol.table.decode(frame).message
+    server.handle(message, sender)
+    assert server.when(message, sender) == "late"
+    altered = _altered(message)
+    if altered is None:  # nothing but a tail: the first vector counts
+        return
+    assert server.when(altered, sender) == "now"
+    (effect,) = server.handle(altered, sender)
+    assert isinstance(effect, Accuse)
+    assert effect.culprit == sender
+    assert "second" in str(effect.error)
+
+
+def _altered(message: Message) -> Message | None:
+    values = [getattr(message, name) for name in message.__struct_fields__]
+    for position, value in enumerate(values):
+        if isinstance(value, bytes) and value:
+            values[position] = bytes([value[0] ^ 1]) + value[1:]
+            return type(message)(*values)
+    return None
+
+
+def test_truncated_and_oversized_frames_are_refused(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 3)
+    for frame, sender, recipient in frames_of(scenario):
+        party = scenario.party(recipient)
+        joined = frame.join()
+        for cut in {0, 1, ENVELOPE_BYTES - 1, ENVELOPE_BYTES, len(joined) - 1}:
+            with pytest.raises(DecodeError):
+                party.open(Frame.split(joined[:cut]), sender)
+        with pytest.raises(DecodeError):
+            party.open(Frame.split(joined + b"\0"), sender)
+        with pytest.raises(DecodeError):
+            party.open(Frame(frame.head + b"\0", frame.tail), sender)
+        with pytest.raises(DecodeError):
+            party.open(Frame(frame.head, memoryview(bytes(frame.tail) + b"\0")), sender)
+
+
+def test_a_vector_of_the_wrong_length_is_not_added(protocol: Protocol) -> None:
+    """A client that sends a shorter or longer vector is named and counts as lost."""
+    scenario = Scenario(protocol, 4, {"dropout": "0.25"})
+    for change in (lambda tail: tail[:-1], lambda tail: tail + b"\0"):
+
+        def resize(frame: Frame, sender: PartyId, recipient: PartyId, change=change) -> Frame:  # type: ignore[no-untyped-def]
+            if sender != client(0) or not frame.tail.nbytes:
+                return frame
+            envelope = protocol.table.decode(frame)
+            values = [getattr(envelope.message, n) for n in envelope.message.__struct_fields__]
+            values[-1] = memoryview(change(bytes(frame.tail)))
+            changed = type(envelope.message)(*values)
+            return protocol.table.encode(
+                Envelope(envelope.session, envelope.sender, envelope.recipient, changed)
+            )
+
+        outcome = scenario.run(Faults(tamper=resize))
+        scenario.check(outcome)
+        assert [culprit for culprit, _ in outcome.accused] == [client(0)]
+        assert outcome.included == (client(1), client(2), client(3))
+
+
+@given(data=st.data())
+@settings(max_examples=150)
+def test_garbled_frames_never_give_a_wrong_sum(protocol_name: str, data: st.DataObject) -> None:
+    """One frame with a flipped bit in its head or body: an exact sum, or none, never a crash."""
+    scenario = Scenario(protocols.get(protocol_name), 4, {"dropout": "0.25"})
+    victim = data.draw(st.integers(0, 30))
+    count = 0
+
+    def flip(frame: Frame, sender: PartyId, recipient: PartyId) -> Frame:
+        nonlocal count
+        count += 1
+        if count - 1 != victim:
+            return frame
+        head = bytearray(frame.head)
+        position = data.draw(st.integers(0, len(head) - 1))
+        head[position] ^= 1 << data.draw(st.integers(0, 7))
+        return Frame(bytes(head), frame.tail)
+
+    scenario.check(scenario.run(Faults(tamper=flip)))
+
+
+@given(noise=st.binary(max_size=300), kind=st.integers(0, 12), header=st.booleans())
+@settings(max_examples=300)
+def test_decoders_refuse_noise_or_agree_with_the_encoder(
+    protocol_name: str, noise: bytes, kind: int, header: bool
+) -> None:
+    table = protocols.get(protocol_name).table
+    data = noise
+    if header:
+        envelope = b"SAGG\x01" + bytes((kind, 1)) + bytes(4) + b"\x02" + bytes(4) + bytes(32)
+        data = envelope + len(noise).to_bytes(4, "little") + bytes(8) + noise
+    try:
+        frame = Frame.split(data)
+        decoded = table.decode(frame)
+    except DecodeError:
+        return
+    again = table.encode(decoded)
+    assert again.join() == data
+
+
+def test_every_message_encodes_to_what_it_was_decoded_from(protocol: Protocol) -> None:
+    seen = set()
+    for frame, sender, recipient in frames_of(Scenario(protocol, 3)):
+        envelope = protocol.table.decode(frame)
+        assert (envelope.sender, envelope.recipient) == (sender, recipient)
+        assert protocol.table.encode(envelope).join() == frame.join()
+        assert Frame.split(frame.join()).join() == frame.join()
+        seen.add(type(envelope.message))
+    assert seen == set(protocol.messages)
+
+
+def test_a_party_that_failed_releases_nothing_more(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 3)
+    vector = scenario.inputs[client(0)]
+    for victim in (client(0), SERVER):
+        party = scenario.party(victim)
+        party.start()
+        effects = party.handle(Deadline(party.phase), party.me)
+        assert isinstance(effects[-1], Fail)
+        assert party.phase == FAILED
+        for frame, sender, recipient in frames_of(scenario):
+            if recipient == victim:
+                message = protocol.table.decode(frame).message
+                assert party.when(message, sender) == "late"
+                with pytest.raises(LocalProtocolError):
+                    party.handle(message, sender)
+        if party.takes_input:
+            assert party.when(Input(vector), victim) == "late"
+
+
+def test_a_client_refuses_an_altered_plan(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 4)
+    plan = scenario.plan
+    for changes in ({"minimum": 1}, {"corrupt": 3}, {"version": 99}, {"dropouts": 7}):
+        forged = msgspec.structs.replace(plan, **changes)
+        session = Session.fresh(forged, scenario.rng)
+        assert session.id != scenario.session.id
+        with pytest.raises(ParameterError, match="derives"):
+            protocol.party(session, client(0), scenario.rng, ClientPolicy.accepting(forged))
+
+
+def test_a_client_refuses_a_plan_below_its_policy(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 4, {"min_clients": 3})
+    plan = scenario.plan
+    guarantees = protocol.guarantees(plan.task.level)
+    accepting: dict[str, Any] = {"min_clients": 3, "corrupt": 0, "trusted_server": True}
+    scenario.party(client(0), ClientPolicy(**accepting))
+    demands: list[tuple[str, dict[str, Any]]] = [
+        ("level", {"level": Level.MALICIOUS}),
+        ("min_clients", {"min_clients": plan.minimum + 1}),
+        ("corrupt", {"corrupt": plan.corrupt + 1}),
+        ("protocols", {"protocols": frozenset({"another"})}),
+    ]
+    if guarantees.adversary is Adversary.TRUSTED_SERVER:
+        demands.append(("trusted_server", {"trusted_server": False}))
+    for field, demand in demands:
+        with pytest.raises(PolicyError, match=field):
+            scenario.party(client(0), ClientPolicy(**{**accepting, **demand}))
+
+
+def test_someone_without_a_part_gets_no_party(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 3)
+    for outsider in (client(77), PartyId(Role.ENCLAVE, 3)):
+        with pytest.raises(LocalProtocolError, match="no part"):
+            scenario.party(outsider)
+
+
+def test_inputs_are_checked_before_anything_is_sent(protocol: Protocol) -> None:
+    from secagg.errors import InputError
+
+    scenario = Scenario(protocol, 3)
+    ring = scenario.plan.ring
+    good = scenario.inputs[client(0)]
+    lane = ring.dtype.type
+    bound = scenario.plan.task.bound
+    bad: dict[str, Any] = {
+        "lanes": good.astype(np.float64),
+        "shape": good[:-1],
+        "contiguous": np.repeat(good, 2)[::2],
+        "bound": np.full_like(good, lane(bound + 1)),
+        "empty": good[:0],
+        "matrix": good.reshape(1, -1),
+    }
+    party = scenario.party(client(0))
+    party.start()
+    for name, vector in bad.items():
+        with pytest.raises(InputError, match="expected"):
+            party.handle(Input(vector), client(0))
+        assert not party.ended, name
+    effects = party.handle(Input(good), client(0))
+    assert not any(isinstance(effect, Fail) for effect in effects)
+    # The input is given once.
+    assert party.when(Input(good), client(0)) == "late"
+
+
+def test_the_driver_is_told_when_it_errs(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 3)
+    party = scenario.party(client(0))
+    with pytest.raises(LocalProtocolError, match="before it was started"):
+        party.handle(Input(scenario.inputs[client(0)]), client(0))
+    party.start()
+    assert party.when(Deadline("no such phase"), client(0)) == "late"
+    with pytest.raises(LocalProtocolError):
+        party.handle(Deadline("no such phase"), client(0))
+
+
+def test_every_wire_field_is_bounded(protocol: Protocol) -> None:
+    """No default, a cap on every byte string, one sender, a kind of its own."""
+    kinds = [message.KIND for message in protocol.messages]
+    assert len(set(kinds)) == len(kinds)
+    for message in protocol.messages:
+        assert message.SENDER in protocol.roles
+        for field in msgspec.structs.fields(message):
+            assert field.required, (message, field.name)
+            if field.name != "tail":
+                meta = msgspec.inspect.type_info(field.type)
+                assert isinstance(meta, msgspec.inspect.BytesType), (message, field.name)
+                assert meta.max_length is not None, (message, field.name)
+
+
+def test_nothing_prints_its_content(protocol: Protocol) -> None:
+    """No repr of a party, event, effect, frame or record shows four bytes of what it holds."""
+    scenario = Scenario(protocol, 3)
+    shown, held = [], []
+    for frame, _, _ in frames_of(scenario):
+        message = protocol.table.decode(frame).message
+        shown += [repr(frame), repr(message)]
+        held += [getattr(message, name) for name in message.__struct_fields__]
+    for who in scenario.plan.parties:
+        party = scenario.party(who)
+        effects = party.start()
+        shown += [repr(party), *map(repr, effects)]
+        held += [e.record.head for e in effects if isinstance(e, Remember)]
+    vector = scenario.inputs[client(0)]
+    shown.append(repr(Input(vector)))
+    assert str(vector[0]) not in repr(Input(vector))
+    text = "\n".join(shown)
+    for value in held:
+        data = bytes(value)
+        for start in range(0, len(data) - 4, 4):
+            part = data[start : start + 4]
+            assert repr(part)[2:-1] not in text, part
+            assert part.hex() not in text

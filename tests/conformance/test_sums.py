@@ -1,0 +1,156 @@
+"""The sum is exact, whoever drops out and whenever."""
+
+from __future__ import annotations
+
+import itertools
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from conformance.scenario import Scenario, client_steps
+
+from secagg.errors import RoundFailed
+from secagg.protocol import Protocol
+from secagg.runner import Faults
+from secagg.types import SERVER, PartyId, Role, client
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 10])
+def test_the_sum_is_exact(protocol: Protocol, count: int) -> None:
+    scenario = Scenario(protocol, count)
+    outcome = scenario.run()
+    assert outcome.failure is None
+    assert outcome.included == scenario.plan.task.clients
+    np.testing.assert_array_equal(outcome.sum(), scenario.expected(outcome.included))
+    assert {report.phase for report in outcome.parties.values()} == {"done"}
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 64, 1000])
+@pytest.mark.parametrize("bound", [1, 1000, 1 << 20, 1 << 40])
+def test_any_length_and_bound(protocol: Protocol, length: int, bound: int) -> None:
+    scenario = Scenario(protocol, 3, {"length": length, "bound": bound})
+    scenario.check(outcome := scenario.run())
+    assert outcome.included == scenario.plan.task.clients
+
+
+def test_clients_need_not_be_numbered_from_zero(protocol: Protocol) -> None:
+    from secagg.crypto.rng import seeded
+    from secagg.protocol import Session, Task
+    from secagg.runner import run
+
+    clients = tuple(client(number) for number in (3, 17, 200, 70_000))
+    task = Task(
+        clients=clients, length=3, bound=5, min_clients=2, corrupt=Decimal(0), dropout=Decimal(0)
+    )
+    plan = protocol.plan(task)
+    rng = seeded(5)
+    ones = {party: np.ones(3, dtype=plan.ring.dtype) for party in clients}
+    outcome = run(protocol, Session.fresh(plan, rng), ones, rng)
+    assert outcome.included == clients
+    assert outcome.sum().tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_every_dropout_pattern_at_every_phase(protocol: Protocol, count: int) -> None:
+    steps = client_steps(protocol)
+    scenario = Scenario(protocol, count, {"dropout": "0.25"})
+    for lifetimes in itertools.product([None, *range(steps)], repeat=count):
+        lost = {
+            client(number): lifetime
+            for number, lifetime in enumerate(lifetimes)
+            if lifetime is not None
+        }
+        outcome = scenario.run(Faults(lost=lost))
+        scenario.check(outcome)
+        stayed = set(scenario.plan.task.clients) - set(lost)
+        if outcome.total is None:
+            assert len(lost) > scenario.plan.dropouts, (lifetimes, outcome.failure)
+            with pytest.raises(RoundFailed, match="needed"):
+                outcome.sum()
+        else:
+            assert stayed <= set(outcome.included)
+        if len(stayed) < scenario.plan.minimum and all(lost.values()) is False:
+            never = [party for party, lifetime in lost.items() if lifetime == 0]
+            if count - len(never) < scenario.plan.minimum:
+                assert outcome.total is None
+
+
+def test_nothing_is_released_below_the_minimum(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 6, {"min_clients": 5, "corrupt": "0.1", "dropout": "0.1"})
+    for lost in ([0], [0, 1], [0, 1, 2, 3], [0, 1, 2, 3, 4, 5]):
+        outcome = scenario.run(Faults(lost={client(number): 0 for number in lost}))
+        released = outcome.total is not None
+        assert released == (6 - len(lost) >= scenario.plan.minimum)
+        if not released:
+            assert str(scenario.plan.minimum) in (outcome.failure or "")
+
+
+def test_the_inputs_are_left_unchanged(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 3)
+    before = {party: vector.copy() for party, vector in scenario.inputs.items()}
+    scenario.run()
+    for party, vector in scenario.inputs.items():
+        np.testing.assert_array_equal(vector, before[party])
+
+
+def test_bytes_equal_the_documented_formula(protocol: Protocol) -> None:
+    for count, length in ((2, 1), (5, 17), (9, 300)):
+        scenario = Scenario(protocol, count, {"length": length})
+        outcome = scenario.run()
+        traffic = protocol.traffic(scenario.plan)
+        for party in scenario.plan.task.clients:
+            report = outcome.parties[party]
+            assert (report.sent, report.received) == (traffic.up, traffic.down), (count, party)
+    assert protocol.traffic_formula
+
+
+def test_bytes_never_exceed_the_formula(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 5, {"dropout": "0.2"})
+    traffic = protocol.traffic(scenario.plan)
+    for step in range(client_steps(protocol)):
+        outcome = scenario.run(Faults(lost={client(1): step}))
+        for party in scenario.plan.task.clients:
+            report = outcome.parties[party]
+            assert report.sent <= traffic.up
+            assert report.received <= traffic.down
+
+
+def test_the_same_seed_gives_the_same_bytes(protocol: Protocol) -> None:
+    from secagg.transcript import Transcript
+
+    def digests() -> list[tuple[str, str, str, str]]:
+        transcript = Transcript()
+        Scenario(protocol, 3).run(transcript=transcript)
+        return [(e.sender, e.recipient, e.message, e.sha256) for e in transcript.entries]
+
+    assert digests() == digests() != []
+
+
+def test_work_is_accounted_for_by_party(protocol: Protocol) -> None:
+    outcome = Scenario(protocol, 3).run()
+    sent = sum(report.sent for report in outcome.parties.values())
+    received = sum(report.received for report in outcome.parties.values())
+    assert sent == received > 0
+    assert outcome.cpu_seconds(Role.CLIENT) > 0
+    assert outcome.parties[SERVER].cpu_seconds > 0
+    assert all(isinstance(party, PartyId) for party in outcome.parties)
+
+
+def test_a_cohort_large_enough_for_a_sparse_graph(protocol: Protocol) -> None:
+    """With exactly the planned dropouts, spread over all phases, the survivors' sum is exact."""
+    scenario = Scenario(protocol, 100, {"corrupt": "0.05", "dropout": "0.05", "min_clients": 3})
+    steps = client_steps(protocol)
+    lost = {client(number * 19): number % steps for number in range(5)}
+    outcome = scenario.run(Faults(lost=lost))
+    scenario.check(outcome)
+    assert outcome.failure is None
+    assert set(scenario.plan.task.clients) - set(lost) <= set(outcome.included)
+
+
+def test_bytes_equal_the_formula_on_a_sparse_graph(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 100, {"corrupt": "0.05", "dropout": "0.05"})
+    outcome = scenario.run()
+    traffic = protocol.traffic(scenario.plan)
+    for party in scenario.plan.task.clients:
+        report = outcome.parties[party]
+        assert (report.sent, report.received) == (traffic.up, traffic.down)
