@@ -39,6 +39,8 @@ def environment() -> None:
 def lint() -> None:
     command(BIN / "ruff", "check", ".")
     command(BIN / "ruff", "format", "--check", ".")
+    # The README shows what the kept result says.
+    command(BIN / "python", "scripts/readme_table.py", "--check")
 
 
 def types() -> None:

@@ -22,7 +22,7 @@ def main() -> int:
     document = msgspec.json.decode(RESULT.read_bytes(), type=Document)
     machine, load = document.machine, document.load
     origin = (
-        f"`secagg {' '.join(document.argv)}` on {machine.cpu}, {machine.cores} cores, Python"
+        f"`{' '.join(document.argv)}` on {machine.cpu}, {machine.cores} cores, Python"
         f" {machine.python}, kernels {machine.kernel}, load {load.before[0]:.2f} before and"
         f" {load.after[0]:.2f} after, level {document.settings.level}.\n"
     )

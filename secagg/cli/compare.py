@@ -181,7 +181,7 @@ def _announce(settings: Settings, kernel: str) -> None:
 
 
 def _report(header: Header, result: Comparison) -> output.Report:
-    fields = {name: getattr(header, name) for name in header.__struct_fields__}
+    fields = {name: getattr(header, name) for name in Header.__struct_fields__}
     return output.Report(
         document=Document(**fields, rows=result.rows),
         lines=[
