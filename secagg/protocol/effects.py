@@ -102,10 +102,12 @@ CLOSED: Final = 4
 class RecordHead(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The head of a record: which event it was, enough to make it happen again.
 
-    For START `body` is the party's seed, for MESSAGE the encoded message, for DEADLINE the phase,
+    `owner` is a digest of the session and the party, so that no other's record passes for it. For
+    START `body` is the party's seed, for MESSAGE the encoded message, for DEADLINE the phase,
     for CLOSED the encoded `ClosedState`.
     """
 
+    owner: bytes
     sequence: int
     type: int
     sender: PartyId | None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -115,7 +116,8 @@ class Party(ABC):
         self.plan = session.plan
         self.me = me
         self.phase = self.phases[0]
-        self._entropy = rng
+        # Asked once, when the party starts: what it drew then is the seed, kept nowhere else.
+        self._entropy: Rng | None = rng
         self._seed: Secret | None = None
         self._call_rng: StreamRng | None = None
         self._event_digest = b""
@@ -214,8 +216,10 @@ class Party(ABC):
         """Begin. On a restored party: the effects of its start again, if nothing came since."""
         if self._seed is not None:
             return self._again(_START_KEY) if self._restored else self._already_started()
+        assert self._entropy is not None  # noqa: S101
         self._seed = Secret(self._entropy.bytes(SEED_BYTES))
-        head = RecordHead(0, fx.START, None, 0, self._seed.reveal())
+        self._entropy = None
+        head = RecordHead(self._owner, 0, fx.START, None, 0, self._seed.reveal())
         return self._call(_START_KEY, head, memoryview(b""), self.begin)
 
     def when(self, event: Event, sender: PartyId) -> Fate:
@@ -295,10 +299,10 @@ class Party(ABC):
         if self._seed is not None:
             raise LocalProtocolError("only a fresh party can be restored")
         if records and (final := records[-1]).final:
-            self._restore_closed(RecordHead.parse(final))
+            self._restore_closed(self._own_head(final))
             return
         for position, record in enumerate(records):
-            self._replay(position, RecordHead.parse(record), record.tail)
+            self._replay(position, self._own_head(record), record.tail)
         self._restored = bool(records)
 
     def resume(self) -> list[Effect]:
@@ -321,6 +325,7 @@ class Party(ABC):
             self.phase = DONE if isinstance(ending[0], Done) else FAILED
             record = self._closing_record(key, result)
             self.forget()
+            self._call_rng = None
             if self._seed is not None:
                 self._seed.wipe()
         result.insert(0, Remember(record))
@@ -370,10 +375,21 @@ class Party(ABC):
         if isinstance(event, Message):
             body = self.table.body(event)
             tail = getattr(event, "tail", memoryview(b""))
-            return RecordHead(number, fx.MESSAGE, sender, event.KIND, body), tail
+            return RecordHead(self._owner, number, fx.MESSAGE, sender, event.KIND, body), tail
         if isinstance(event, Deadline):
-            return RecordHead(number, fx.DEADLINE, None, 0, event.phase.encode()), memoryview(b"")
-        return RecordHead(number, fx.INPUT, None, 0, b""), event.vector.data.cast("B")
+            phase = event.phase.encode()
+            return RecordHead(self._owner, number, fx.DEADLINE, None, 0, phase), fx.NO_TAIL
+        return RecordHead(self._owner, number, fx.INPUT, None, 0, b""), event.vector.data.cast("B")
+
+    @cached_property
+    def _owner(self) -> bytes:
+        return digest("records", self.session.id, encode_party(self.me))
+
+    def _own_head(self, record: Record) -> RecordHead:
+        head = RecordHead.parse(record)
+        if head.owner != self._owner:
+            raise DecodeError(f"expected a record of {self.me} in this session, got another's")
+        return head
 
     def _replay(self, position: int, head: RecordHead, tail: memoryview) -> None:
         if head.sequence != position or (head.type == fx.START) != (position == 0):
@@ -413,9 +429,10 @@ class Party(ABC):
             failure=failure,
         )
         body = msgspec.msgpack.encode(state)
-        return RecordHead(self._sequence, fx.CLOSED, None, 0, body).record(final=True)
+        return RecordHead(self._owner, self._sequence, fx.CLOSED, None, 0, body).record(final=True)
 
     def _restore_closed(self, head: RecordHead) -> None:
+        self._entropy = None
         try:
             state = msgspec.msgpack.decode(head.body, type=ClosedState)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
