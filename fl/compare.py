@@ -256,6 +256,10 @@ def _summarise_rounds(row: Row, done: Sequence[RoundRecord], length: int) -> Non
     row.saturated = sum(record.saturated for record in done)
     row.client_cpu_seconds = _average([record.client_cpu_seconds for record in done])
     row.server_cpu_seconds = _average([record.server_cpu_seconds for record in done])
+    for role in sorted({role for record in done for role in record.role_cpu_seconds}):
+        average = _average([record.role_cpu_seconds.get(role) for record in done])
+        if average is not None:
+            row.role_cpu_seconds[role] = average
     row.bytes_up = _mean([record.bytes_up for record in done])
     row.bytes_down = _mean([record.bytes_down for record in done])
     row.expansion = None if row.bytes_up is None else row.bytes_up / (4 * length)

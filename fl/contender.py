@@ -1,8 +1,8 @@
 """One protocol in a comparison: it gets a round's updates and is measured.
 
 The CPU time of a client is that of its party (decode, handle, encode of messages) plus encoding its
-update; of the server, that of all other parties plus decoding the mean. Setting up a party is in
-neither.
+update; of the party that releases the sum, its own plus decoding the mean; other roles have theirs.
+Setting up a party is in none.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
         accused: who was accused of breaking the rules, and of what; in truth all are honest.
         exact: whether the mean has every bit of the exact integer sum's, over the same clients.
         max_error: of the mean, against double precision over the same clients.
-        error_bound: what the codec promises for exact sums.
+        error_bound: what codec and protocol promise together.
         saturated: coordinates that the codec had to cut, over all clients.
         client_cpu_seconds: mean over the clients that finished, encoding included.
-        server_cpu_seconds: of all other parties, decoding included.
+        server_cpu_seconds: of the server, decoding included.
+        role_cpu_seconds: of all parties of each role that is neither client nor server.
         bytes_up: mean over the clients that finished.
         bytes_down: mean over the clients that finished.
     """
@@ -56,6 +57,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     saturated: int = 0
     client_cpu_seconds: float | None = None
     server_cpu_seconds: float | None = None
+    role_cpu_seconds: dict[str, float] = {}
     bytes_up: float | None = None
     bytes_down: float | None = None
 
@@ -193,9 +195,13 @@ class Contender:
             for party, report in outcome.parties.items()
             if party.role is Role.CLIENT and party not in losses and report.phase == DONE
         }
-        server = sum(
-            r.cpu_seconds for party, r in outcome.parties.items() if party.role is not Role.CLIENT
-        )
+        cpu: dict[str, float] = {}
+        for party, report in outcome.parties.items():
+            if party.role is not Role.CLIENT:
+                role = party.role.name.lower()
+                cpu[role] = cpu.get(role, 0.0) + report.cpu_seconds
+        # The mean is decoded where the sum comes out: at the server, or at whoever takes its place.
+        cpu["server" if "server" in cpu else next(iter(cpu))] += decoding
         weights = [offer.contributions[party.number].weight for party in included]
         return RoundRecord(
             seed=offer.seed,
@@ -206,15 +212,30 @@ class Contender:
             accused=tuple(f"{party}: {error}" for party, error in outcome.accused),
             exact=mean.tobytes() == expected.tobytes(),
             max_error=float(np.abs(mean - offer.float_mean(included)).max()),
-            error_bound=offer.codec.error_bound(weights),
+            error_bound=self._error_bound(offer, weights),
             saturated=encodings.saturated,
             client_cpu_seconds=_mean(
                 [r.cpu_seconds + encodings.cpu_seconds[party] for party, r in reports.items()]
             ),
-            server_cpu_seconds=server + decoding,
+            server_cpu_seconds=cpu.pop("server", None),
+            role_cpu_seconds=cpu,
             bytes_up=_mean([r.sent for r in reports.values()]),
             bytes_down=_mean([r.received for r in reports.values()]),
         )
+
+    def _error_bound(self, offer: Offer, weights: Sequence[int]) -> float:
+        """The codec's bound, and what an inexact sum adds to it.
+
+        An element of the sum is off by at most e, the summed weights W among them. The mean
+        (S / F) (M / W) of magnitude <= clip then moves by at most (e M / F + clip e) / (W - e).
+        """
+        bound, error, total = offer.codec.error_bound(weights), self.plan.error_bound, sum(weights)
+        if not error:
+            return bound
+        if error >= total:
+            return float("inf")
+        unit = offer.codec.max_weight / (1 << offer.codec.fraction_bits)
+        return bound + error * (unit + offer.codec.clip) / (total - error)
 
 
 def client_steps(protocol: Protocol) -> int:

@@ -107,10 +107,11 @@ class Row(msgspec.Struct, kw_only=True):
         exact: whether every mean had every bit of that of the exact integer sum.
         claims_exact: whether the protocol promises so.
         max_error: the largest of any coordinate of any mean, against double precision.
-        error_bound: what the codec promises for exact sums, in the worst round.
+        error_bound: what codec and protocol promise, in the worst round.
         saturated: coordinates that the codec had to cut, in all rounds.
         client_cpu_seconds: of one client in one round, encoding included.
-        server_cpu_seconds: of everybody else in one round, decoding included.
+        server_cpu_seconds: of the server in one round, decoding included.
+        role_cpu_seconds: of each role that is neither client nor server, in one round.
         bytes_up: of one client in one round.
         bytes_down: of one client in one round.
         expansion: bytes_up over the size of the model in float32.
@@ -139,6 +140,7 @@ class Row(msgspec.Struct, kw_only=True):
     saturated: int = 0
     client_cpu_seconds: Average | None = None
     server_cpu_seconds: Average | None = None
+    role_cpu_seconds: dict[str, Average] = msgspec.field(default_factory=dict)
     bytes_up: float | None = None
     bytes_down: float | None = None
     expansion: float | None = None

@@ -204,6 +204,7 @@ def _flat(row: Row) -> dict[str, Any]:
     return _fields(row) | {
         "client_cpu_seconds": client and client.mean,
         "server_cpu_seconds": server and server.mean,
+        **{role: average.mean for role, average in row.role_cpu_seconds.items()},
         "trusts": row.trusts or None,
         "dropouts": row.survived_dropouts,
     }
@@ -211,6 +212,8 @@ def _flat(row: Row) -> dict[str, Any]:
 
 def _columns(result: Comparison) -> list[output.Column]:
     metric = result.training.metric
+    roles = sorted({role for row in result.rows for role in row.role_cpu_seconds})
+    approximate = any(row.claims_exact is False for row in result.rows)
     eventful = any(row.status != DONE for row in result.rows)
     column = output.Column
     return [
@@ -218,9 +221,13 @@ def _columns(result: Comparison) -> list[output.Column]:
         column("metric", metric or "metric", "{:.4f}".format, number=True, hidden=not metric),
         column("difference", "vs plain", _signed, number=True, hidden=not metric),
         column("max_error", "max\nerror", "{:.1e}".format, number=True),
+        column(
+            "error_bound", "stated\nbound", "{:.1e}".format, number=True, hidden=not approximate
+        ),
         column("exact", "exact", output.yes),
         column("client_cpu_seconds", "client\nCPU", output.seconds, number=True),
         column("server_cpu_seconds", "server\nCPU", output.seconds, number=True),
+        *(column(role, f"{role}\nCPU", output.seconds, number=True) for role in roles),
         column("bytes_up", "up per\nclient", output.size, number=True),
         column("bytes_down", "down per\nclient", output.size, number=True),
         column("expansion", "up over\nfloat32", "{:.2f}x".format, number=True),
@@ -266,8 +273,8 @@ def _notes(header: Header, rows: Sequence[Row]) -> list[str]:
         notes.append(f"Warning: {max(cut)} coordinates lay beyond the codec's clip and were cut.")
     notes.append(
         "CPU and bytes are means per round over the clients that finished. A client's CPU includes"
-        " encoding its update, the server's decoding the mean; making plans and the network are"
-        " not in it."
+        " encoding its update, that of whoever releases the sum decoding the mean; making plans and"
+        " the network are not in it."
     )
     return notes
 

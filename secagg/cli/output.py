@@ -65,7 +65,7 @@ class Column:
 
     def text(self, row: Mapping[str, Any]) -> str:
         """The cell."""
-        value = row[self.key]
+        value = row.get(self.key)
         return NOTHING if value is None else self.show(value)
 
 
@@ -124,7 +124,7 @@ def _csv(report: Report) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([column.key for column in report.columns])
     for row in report.rows:
-        writer.writerow([row[column.key] for column in report.columns])
+        writer.writerow([row.get(column.key) for column in report.columns])
     return text.getvalue()
 
 

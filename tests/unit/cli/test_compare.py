@@ -53,6 +53,7 @@ ROW = [
     "saturated",
     "client_cpu_seconds",
     "server_cpu_seconds",
+    "role_cpu_seconds",
     "bytes_up",
     "bytes_down",
     "expansion",
@@ -76,6 +77,7 @@ ROUND = [
     "saturated",
     "client_cpu_seconds",
     "server_cpu_seconds",
+    "role_cpu_seconds",
     "bytes_up",
     "bytes_down",
 ]
