@@ -87,6 +87,14 @@ class ShareCorrupt(RemoteProtocolError):
     """A secret rebuilt from shares is not the one that was committed to."""
 
 
+class SecretKeyExposed(RemoteProtocolError):
+    """A public context that holds a secret key. Nothing may be encrypted under it."""
+
+
+class WrongContext(RemoteProtocolError):
+    """A public context, or a ciphertext under one, that is not this session's."""
+
+
 class CohortTooSmall(RemoteProtocolError):
     """A sum was asked for over fewer clients than the plan allows."""
 
