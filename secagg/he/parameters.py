@@ -106,9 +106,9 @@ def derive_bfv(count: int, bound: int, length: int) -> Layout:
     ]
     if not found:
         raise ParameterError(
-            f"noise: no ring degree up to {max(MAX_MODULUS_BITS)} with {SECURITY_BITS}-bit security"
-            f" adds {count} values up to {bound} exactly: lower the number of clients or the"
-            " precision"
+            f"plain modulus or noise: no ring degree up to {max(MAX_MODULUS_BITS)} with"
+            f" {SECURITY_BITS}-bit security adds {count} values up to {bound} exactly: lower the"
+            " number of clients or the precision"
         )
     best = min(found, key=_cost)
     best.lattice.check()
@@ -156,7 +156,7 @@ def _cost(layout: Layout) -> tuple[int, int, int]:
 
 def _fields(base: int) -> Iterator[int]:
     fields = 1
-    while (base**fields).bit_length() < MAX_PRIME_BITS:
+    while (base**fields).bit_length() <= MAX_PRIME_BITS:
         yield fields
         fields += 1
 
