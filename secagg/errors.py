@@ -83,6 +83,14 @@ class ShareBindingError(RemoteProtocolError):
     """An encrypted share that is not what its dealer sealed for this holder in this session."""
 
 
+class SecretKeyExposed(RemoteProtocolError):
+    """A public context that holds a secret key. Nothing may be encrypted under it."""
+
+
+class WrongContext(RemoteProtocolError):
+    """A public context, or a ciphertext under one, that is not this session's."""
+
+
 class CohortTooSmall(RemoteProtocolError):
     """A sum was asked for over fewer clients than the plan allows."""
 

@@ -1,0 +1,1 @@
+"""Additive aggregation under a decryptor's key: what bfv and ckks share."""
