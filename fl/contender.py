@@ -226,16 +226,15 @@ class Contender:
     def _error_bound(self, offer: Offer, weights: Sequence[int]) -> float:
         """The codec's bound, and what an inexact sum adds to it.
 
-        An element of the sum is off by at most e, the summed weights W among them. The mean
-        (S / F) (M / W) of magnitude <= clip then moves by at most (e M / F + clip e) / (W - e).
+        An element of the sum is off by at most e. The summed weights W are scaled, and e rounds
+        away when it is less than half of their scale; the mean (S / F) (M / W) then moves by e M /
+        (F W). Otherwise nothing can be promised.
         """
-        bound, error, total = offer.codec.error_bound(weights), self.plan.error_bound, sum(weights)
-        if not error:
-            return bound
-        if error >= total:
+        codec, error = offer.codec, self.plan.error_bound
+        if 2 * error >= codec.weight_scale and error:
             return float("inf")
-        unit = offer.codec.max_weight / (1 << offer.codec.fraction_bits)
-        return bound + error * (unit + offer.codec.clip) / (total - error)
+        unit = codec.max_weight / (1 << codec.fraction_bits)
+        return codec.error_bound(weights) + error * unit / sum(weights)
 
 
 def client_steps(protocol: Protocol) -> int:
