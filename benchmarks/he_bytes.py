@@ -99,7 +99,7 @@ def _repeated_error(plan: HomomorphicPlan) -> int:
     inputs = [_values(plan, rng) for _ in range(3)]
     residues = []
     for values in inputs:
-        packed = workers.encrypt(vectors.slots_of(values, layout), layout, key.public, rng)
+        packed = workers.encrypt(vectors.slots_of(values, layout), layout, key.public)
         assert len(packed) == layout.upload_bytes
         residues.append(vectors.unpack(memoryview(packed), layout))
     total, expected = np.zeros_like(residues[0]), np.zeros(plan.task.length, dtype=np.int64)

@@ -1,10 +1,14 @@
 """Microsoft SEAL through TenSEAL's bindings: keys, encryption, decryption. The one importer.
 
-`tenseal.sealapi` is used rather than TenSEAL's vectors: it takes a seeded generator, so that all
-randomness is an argument here as everywhere; it prints nothing; and a ciphertext's coefficients
-can be packed at their own width. SEAL starts the generator of a context anew at every operation.
-Two operations under one seeded context would therefore use the same randomness, so a seeded
-context is made for one operation and dropped (`_seeded`): never keep one.
+`tenseal.sealapi` is used rather than TenSEAL's vectors: coefficients can be packed at their own
+width, keys can be drawn from a seed, and nothing is printed.
+
+Randomness. A key is a function of seeds that the caller draws. Encryption takes SEAL's own
+randomness: the kernel's, expanded by SEAL's generator, fresh at every operation. Encryption could
+be seeded only through a SEAL context made for that one ciphertext, since a seeded context starts
+its generator anew at every operation; a context costs 20 encryptions, most of it in a hardware
+generator that all cores share (docs/decisions/0005). A seeded context is therefore made for one
+operation and dropped (`_seeded`): a second operation would repeat the first one's randomness.
 
 TenSEAL holds Python's global lock: use processes (`secagg.he.workers`) to use more than one core.
 """
@@ -67,24 +71,22 @@ def public_key(lattice: Lattice, key_seed: bytes, public_seed: bytes) -> Words:
     return _words(key.data(), 2 * len(lattice.key_primes) * lattice.degree)
 
 
-def encrypt(lattice: Lattice, key: Any, seed: bytes, slots: Slots) -> Words:
+def encrypt(lattice: Lattice, key: Any, slots: Slots) -> Words:
     """The residues of one fresh ciphertext.
 
     Args:
         lattice: the parameters.
         key: from `load_public_key`.
-        seed: 64 bytes that are used for nothing else.
         slots: one number per slot; uint64 below the plain modulus (BFV) or complex (CKKS).
     """
     seal = require()
-    context = _seeded(lattice, seed)
     plaintext, ciphertext = seal.Plaintext(), seal.Ciphertext()
     encoder = _encoder(lattice)
     if lattice.scheme == "bfv":
         encoder.encode(slots.tolist(), plaintext)
     else:
         encoder.encode(slots.tolist(), float(1 << lattice.scale_bits), plaintext)
-    seal.Encryptor(context, key).encrypt(plaintext, ciphertext)
+    seal.Encryptor(_context(lattice), key).encrypt(plaintext, ciphertext)
     return _words(ciphertext, lattice.residues)
 
 
@@ -149,7 +151,7 @@ def _made(lattice: Lattice, parameters: Any) -> Any:
 
 @lru_cache(maxsize=8)
 def _context(lattice: Lattice) -> Any:
-    """A context for what needs no randomness: loading, encoding, decrypting."""
+    """A context whose randomness, where an operation needs any, is SEAL's own."""
     return _made(lattice, _parameters(lattice))
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from secagg import kernels
 from secagg.errors import DecodeError
+from secagg.he.lattice import Lattice
 from secagg.he.parameters import COUNTER, Layout
 from secagg.he.seal import Slots, Words
 
@@ -74,9 +75,9 @@ def _digits(slots: Slots, layout: Layout) -> npt.NDArray[np.uint64]:
     return digits
 
 
-def pack(residues: Words, layout: Layout) -> bytes:
+def pack(residues: Words, lattice: Lattice) -> bytes:
     """Residues of ciphertexts at their own width."""
-    ring = layout.lattice.residue_ring
+    ring = lattice.residue_ring
     return bytes(kernels.pack(np.ascontiguousarray(residues.astype(ring.dtype)), ring))
 
 

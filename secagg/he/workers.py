@@ -9,29 +9,39 @@ A worker that decrypts holds the secret key's seed in its memory until the pool 
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from secagg.errors import ParameterError
+from secagg.errors import ParameterError, UnavailableError
 from secagg.he import seal
 from secagg.he.contexts import PublicContext
 from secagg.he.lattice import Lattice
 from secagg.he.parameters import Layout
-from secagg.he.seal import SEED_BYTES, Slots, Words
+from secagg.he.seal import Slots, Words
 from secagg.he.vectors import pack
-from secagg.types import Rng, Secret
+from secagg.types import Secret
 
-_EXECUTOR: Final[ContextVar[Executor | None]] = ContextVar("secagg_he_executor", default=None)
-_BATCH: Final = 16
-"""Ciphertexts per decryption job: the secret key is expanded once per job."""
+
+class _Pool(NamedTuple):
+    executor: Executor
+    workers: int
+
+
+_POOL: Final[ContextVar[_Pool | None]] = ContextVar("secagg_he_pool", default=None)
+_AHEAD: Final = 2
+"""Jobs per worker that are under way at most: a vector is never in the queue as a whole."""
+
+_BATCH: Final = 8
+"""Ciphertexts per job: keys travel and are expanded once per job."""
 
 
 @contextmanager
@@ -46,28 +56,27 @@ def processes(count: int) -> Iterator[None]:
     method = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=method) as executor:
         list(executor.map(_warm_up, range(count)))
-        token = _EXECUTOR.set(executor)
+        token = _POOL.set(_Pool(executor, count))
         try:
             yield
         finally:
-            _EXECUTOR.reset(token)
+            _POOL.reset(token)
 
 
-def encrypt(slots: Slots, layout: Layout, context: PublicContext, rng: Rng) -> bytes:
+def encrypt(slots: Slots, layout: Layout, context: PublicContext) -> bytes:
     """The packed ciphertexts of a vector.
 
     Args:
         slots: one row per chunk.
         layout: how they are packed.
         context: the public key.
-        rng: 64 bytes are drawn per chunk, in order, whatever the number of workers.
+
+    Two calls give different bytes: the randomness is SEAL's own.
     """
     lattice = msgspec.msgpack.encode(layout.lattice)
     key = context.residues.tobytes()
-    seeds = [rng.bytes(SEED_BYTES) for _ in range(layout.chunks)]
-    rows = (row.tobytes() for row in slots)
-    chunks = _map(_encrypt_chunk, repeat(lattice), repeat(key), seeds, rows)
-    return b"".join(pack(np.frombuffer(chunk, dtype=np.uint64), layout) for chunk in chunks)
+    batches = (slots[at : at + _BATCH].tobytes() for at in range(0, layout.chunks, _BATCH))
+    return b"".join(_map(_encrypt_chunks, repeat(lattice), repeat(key), batches))
 
 
 def decrypt(residues: Words, layout: Layout, seed: Secret) -> Slots:
@@ -80,8 +89,25 @@ def decrypt(residues: Words, layout: Layout, seed: Secret) -> Slots:
 
 
 def _map(job: Callable[..., bytes], *columns: Iterable[bytes]) -> Iterator[bytes]:
-    executor = _EXECUTOR.get()
-    return map(job, *columns) if executor is None else executor.map(job, *columns)
+    """The results of the job over the columns, in order.
+
+    Raises:
+        UnavailableError: a worker process died.
+    """
+    pool = _POOL.get()
+    if pool is None:
+        yield from map(job, *columns)
+        return
+    waiting: deque[Future[bytes]] = deque()
+    try:
+        for arguments in zip(*columns, strict=False):  # some columns repeat without end
+            waiting.append(pool.executor.submit(job, *arguments))
+            if len(waiting) == _AHEAD * pool.workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenExecutor:
+        raise UnavailableError("a worker process died; its session cannot go on") from None
 
 
 def _warm_up(number: int) -> int:
@@ -95,10 +121,11 @@ def _slots(encoded: bytes, lattice: Lattice) -> Slots:
     return np.frombuffer(encoded, dtype=np.complex128)
 
 
-def _encrypt_chunk(parameters: bytes, key: bytes, seed: bytes, slots: bytes) -> bytes:
+def _encrypt_chunks(parameters: bytes, key: bytes, slots: bytes) -> bytes:
     lattice = _lattice(parameters)
-    row = _slots(slots, lattice)
-    return seal.encrypt(lattice, _key(parameters, key), seed, row).tobytes()
+    public = _key(parameters, key)
+    rows = _slots(slots, lattice).reshape(-1, lattice.slots)
+    return b"".join(pack(seal.encrypt(lattice, public, row), lattice) for row in rows)
 
 
 def _decrypt_chunks(parameters: bytes, seed: bytes, residues: bytes) -> bytes:

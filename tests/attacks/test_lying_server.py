@@ -35,7 +35,9 @@ def test_a_lying_server_has_one_client_opened(name: str) -> None:
     layout = decryptor.plan.layout
     tripled = times(vectors.unpack(upload.tail, layout), 3, layout)
     forged = OpenSum(
-        question.context_digest, question.included, memoryview(vectors.pack(tripled, layout))
+        question.context_digest,
+        question.included,
+        memoryview(vectors.pack(tripled, layout.lattice)),
     )
     (answer,) = [e.message for e in decryptor.handle(forged, SERVER) if isinstance(e, Send)]
     assert isinstance(answer, OpenedSum)

@@ -28,10 +28,15 @@ def parsed_context(encoded: bytes, plan: HomomorphicPlan, sender: PartyId) -> Pu
 
 
 class HomomorphicClient(Party):
-    """Encrypts and sends."""
+    """Encrypts and sends.
+
+    Not restorable: SEAL draws the randomness of an encryption itself, so a restored client would
+    send other bytes for the same vector. A client that is killed is a dropout.
+    """
 
     phases = ("setup", "upload")
     table = TABLE
+    restorable = False
     plan: HomomorphicPlan
 
     def __init__(self, session: Session, me: PartyId, rng: Rng) -> None:
@@ -62,6 +67,6 @@ class HomomorphicClient(Party):
         layout = self.plan.layout
         values = kernels.decode_signed(self._input, self.plan.ring)
         slots = vectors.slots_of(values, layout)
-        packed = workers.encrypt(slots, layout, self._context, self.rng)
+        packed = workers.encrypt(slots, layout, self._context)
         yield Send(SERVER, Upload(self._context.digest, memoryview(packed)))
         yield Done()

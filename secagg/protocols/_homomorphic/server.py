@@ -77,7 +77,7 @@ class HomomorphicServer(Party):
             )
             return
         self.advance("open")
-        packed = vectors.pack(self._sums, self.plan.layout)
+        packed = vectors.pack(self._sums, self.plan.layout.lattice)
         self.forget()
         included = bitmap(self._included, clients)
         yield Send(DECRYPTOR, OpenSum(self._context_digest, included, memoryview(packed)))

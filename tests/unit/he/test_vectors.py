@@ -54,12 +54,12 @@ def test_slots_that_no_honest_sum_has_are_refused(derive) -> None:  # type: igno
 
 def test_packed_ciphertexts_are_checked() -> None:
     layout = derive_bfv(3, 1000, 50)
-    key, rng = key_of(layout.lattice)
+    key, _ = key_of(layout.lattice)
     slots = vectors.slots_of(np.zeros(50, dtype=np.int64), layout)
-    packed = workers.encrypt(slots, layout, key.public, rng)
+    packed = workers.encrypt(slots, layout, key.public)
     assert len(packed) == layout.upload_bytes
     residues = vectors.unpack(memoryview(packed), layout)
-    assert vectors.pack(residues, layout) == packed
+    assert vectors.pack(residues, layout.lattice) == packed
     for wrong in (packed[:-1], packed + b"\0", b""):
         with pytest.raises(DecodeError, match="expected ciphertexts of"):
             vectors.unpack(memoryview(wrong), layout)
@@ -70,9 +70,9 @@ def test_packed_ciphertexts_are_checked() -> None:
 def test_a_ciphertext_with_a_flipped_bit_opens_exactly_or_to_no_sum() -> None:
     """A change below the noise is none; a larger one moves every slot, the counter too."""
     layout = derive_bfv(3, 1000, 500)
-    key, rng = key_of(layout.lattice)
+    key, _ = key_of(layout.lattice)
     values = np.ones(500, dtype=np.int64)
-    packed = workers.encrypt(vectors.slots_of(values, layout), layout, key.public, rng)
+    packed = workers.encrypt(vectors.slots_of(values, layout), layout, key.public)
     refused = 0
     for position in range(3, len(packed), len(packed) // 40):
         changed = bytearray(packed)
