@@ -82,7 +82,7 @@ class Scenario:
         assert list(outcome.included) == sorted(set(outcome.included))
         assert len(outcome.included) >= self.plan.minimum
         expected = self.expected(outcome.included)
-        ring, allowed = self.plan.ring, getattr(self.plan, "error_bound", 0)
+        ring, allowed = self.plan.ring, self.plan.error_bound
         shifted = outcome.total + ring.dtype.type(allowed) - expected
         assert np.all((shifted & ring.dtype.type(ring.mask)) <= 2 * allowed)
 

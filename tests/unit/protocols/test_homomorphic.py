@@ -287,12 +287,12 @@ def test_sums_that_do_not_fit_are_refused_before_anything_is_sent() -> None:
 def test_ckks_states_its_error_and_keeps_it() -> None:
     run = scenario("ckks", 10, bound=1 << 22, length=3000)
     assert run.protocol.guarantees(Level.CURIOUS).exactness is Exactness.BOUNDED_ERROR
-    assert run.plan.error_bound > 0  # type: ignore[attr-defined]
+    assert run.plan.error_bound > 0
     assert run.plan.mean_error_bound <= 2**-16 + 1e-7  # type: ignore[attr-defined]
     assert dict(run.plan.describe())["largest error of the sum"]
     run.check(run.run())
     exact = scenario("bfv", 10, bound=1 << 22, length=3000)
-    assert exact.plan.error_bound == 0  # type: ignore[attr-defined]
+    assert exact.plan.error_bound == 0
     assert "largest error of the sum" not in dict(exact.plan.describe())
 
 
