@@ -8,4 +8,4 @@ pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
 "${pip[@]}" --upgrade "pip>=25.1"
 "${pip[@]}" "torch==2.13.0"
 # A file rebuilt within a second of its predecessor would otherwise be taken for the same.
-CMAKE_INSTALL_ALWAYS=1 "${pip[@]}" --editable ".[fl]" --group dev
+CMAKE_INSTALL_ALWAYS=1 "${pip[@]}" --editable ".[fl,he]" --group dev
