@@ -85,8 +85,8 @@ def transform_error(additions: int, bound: int) -> Fraction:
     """What double precision adds to a slot of a sum, in encoding and decoding.
 
     A transform of up to 2**14 points in doubles has a relative error below 2**-46 in the Euclidean
-    norm (Higham 2002, theorem 24.2), so no slot moves by more than 2**-46 sqrt(2**13), less than
-    2**-39 of the largest |slot|; in practice 2**-48. Once for encoding, once for decoding, and
+    norm (Higham 2002, theorem 24.2), so no slot moves by more than 2**-46 sqrt(2**14) = 2**-39 of
+    the largest |slot|; in practice 2**-48. Once for encoding, once for decoding, and
     |slot| is at most 1.42 `additions` times `bound`.
     """
     return Fraction(3 * additions * bound, _PROPAGATION)
