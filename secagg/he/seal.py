@@ -7,7 +7,7 @@ Randomness. A key is a function of seeds that the caller draws. Encryption takes
 randomness: the kernel's, expanded by SEAL's generator, fresh at every operation. Encryption could
 be seeded only through a SEAL context made for that one ciphertext, since a seeded context starts
 its generator anew at every operation; a context costs 20 encryptions, most of it in a hardware
-generator that all cores share (docs/decisions/0005). A seeded context is therefore made for one
+generator that all cores share (docs/decisions/0006). A seeded context is therefore made for one
 operation and dropped (`_seeded`): a second operation would repeat the first one's randomness.
 
 TenSEAL holds Python's global lock: use processes (`secagg.he.workers`) to use more than one core.
