@@ -39,6 +39,7 @@ class PartyId(NamedTuple):
 
 
 SERVER: Final = PartyId(Role.SERVER, 0)
+ENCLAVE: Final = PartyId(Role.ENCLAVE, 0)
 
 
 def client(number: int) -> PartyId:

@@ -14,7 +14,7 @@ from typing import Final
 from secagg.errors import ParameterError
 from secagg.protocol import Protocol
 
-NAMES: Final = ("plain", "secagg", "secagg_plus")
+NAMES: Final = ("plain", "secagg", "secagg_plus", "enclave")
 _GROUP: Final = "secagg.protocols"
 
 

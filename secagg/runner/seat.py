@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from secagg.errors import LocalProtocolError
 from secagg.protocol import (
     ClientPolicy,
     Effect,
     Fail,
+    Identity,
     Party,
     Protocol,
     Record,
@@ -34,6 +34,7 @@ class Seat:
     Attributes:
         lifetime: messages that it sends before it vanishes; None if it stays.
         kills: ordinals of the effects before which it is killed.
+        identity: what it brings along, where the protocol asks for it.
     """
 
     protocol: Protocol
@@ -43,6 +44,7 @@ class Seat:
     policy: ClientPolicy
     lifetime: int | None
     kills: set[int]
+    identity: Identity | None = None
 
     def __post_init__(self) -> None:
         self.report = PartyReport()
@@ -52,7 +54,9 @@ class Seat:
         self._noted_phase = ""
         self._durable = bool(self.kills)
         self._records: list[Record] = []
-        self.party: Party = self.protocol.party(self.session, self.me, self.rng, self.policy)
+        self.party: Party = self.protocol.party(
+            self.session, self.me, self.rng, self.policy, self.identity
+        )
 
     @property
     def waiting(self) -> bool:
@@ -96,13 +100,13 @@ class Seat:
 
     def restore(self) -> None:
         """Start over from the records; a role that cannot be restored is gone."""
-        try:
-            self.party = self.protocol.restore(
-                self.session, self.me, self.rng, self.policy, list(self._records)
-            )
-        except LocalProtocolError as error:
+        if not self.party.restorable:
             self.gone = True
-            self.report.failure = str(error)
+            self.report.failure = f"{self.me} keeps its state in memory only and is lost"
+            return
+        self.party = self.protocol.restore(
+            self.session, self.me, self.rng, self.policy, list(self._records), self.identity
+        )
 
     def _remember(self, record: Record) -> None:
         if not self._durable:

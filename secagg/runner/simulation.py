@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
+from secagg.attestation import measure_installed
 from secagg.crypto.rng import SEED_BYTES, StreamRng
 from secagg.errors import (
     DecodeError,
@@ -25,6 +26,7 @@ from secagg.protocol import (
     Effect,
     Event,
     Fail,
+    Identities,
     Input,
     Protocol,
     Send,
@@ -75,6 +77,7 @@ def run(
     policy: ClientPolicy | None = None,
     schedule: Schedule | None = None,
     transcript: Transcript | None = None,
+    identities: Identities | None = None,
 ) -> Outcome:
     """Run one session from start to end.
 
@@ -90,14 +93,21 @@ def run(
         policy: of every client; by default they accept the plan, as its author would.
         schedule: the order in which things happen; by default as sent.
         transcript: where to note the messages.
+        identities: what the parties bring along, where the protocol asks for it. By default they
+            are drawn from `rng`, and the session becomes one with their roster.
 
     Raises:
         ParameterError: the plan is not the protocol's own.
         PolicyError: the clients refuse the plan.
         InputError: a vector that is no input of this plan, or inputs that are not the clients'.
     """
+    if protocol.identified and identities is None:
+        if session.roster.keys:
+            raise LocalProtocolError("the roster has keys, so the identities must be given")
+        identities = Identities.drawn(session.plan, rng, measure_installed().value)
+        session = replace(session, roster=identities.roster)
     return _Simulation(
-        protocol, session, inputs, rng, faults or Faults(), policy, schedule, transcript
+        protocol, session, inputs, rng, faults or Faults(), policy, schedule, transcript, identities
     ).run()
 
 
@@ -112,6 +122,7 @@ class _Simulation:
         policy: ClientPolicy | None,
         schedule: Schedule | None,
         transcript: Transcript | None,
+        identities: Identities | None,
     ) -> None:
         plan = session.plan
         strangers = {*inputs, *faults.lost, *faults.kills} - session.members
@@ -135,6 +146,7 @@ class _Simulation:
                 policy or ClientPolicy.accepting(plan),
                 faults.lost.get(party),
                 set(faults.kills.get(party, ())),
+                None if identities is None else identities.of.get(party),
             )
             for party in plan.parties
         }
