@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import Distribution, PackageNotFoundError, distributions
+from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -23,8 +23,9 @@ from typing import Final
 from secagg.crypto.digest import digest, merkle_root
 from secagg.errors import UnavailableError
 
-ROOTS: Final = ("protocols/enclave.py",)
-DISTRIBUTIONS: Final = ("cffi", "cryptography", "msgspec", "numpy")
+ENTRY: Final = "enclave/launch.py"
+ROOTS: Final = (ENTRY, "enclave/child.py", "protocols/enclave.py")
+DISTRIBUTIONS: Final = ("cffi", "cryptography", "msgspec", "numpy", "typing_extensions")
 LAUNCH_FLAGS: Final = ("-I", "-S", "-B", "-X", "pycache_prefix=/nonexistent")
 
 
@@ -115,17 +116,11 @@ def native_module() -> Path | None:
 
 
 def distribution_files(name: str, places: Sequence[str]) -> Iterator[Path]:
-    """The code files of a distribution, in a fixed order.
-
-    Raises:
-        UnavailableError: it is not installed there.
-    """
+    """The code files of a distribution, in a fixed order; none if it is not installed there."""
     found = next(iter(distributions(name=name, path=list(places))), None)
-    if not isinstance(found, Distribution) or found.files is None:
-        raise UnavailableError(f"cannot measure {name}: it is not installed with a list of files")
-    for file in sorted(found.files):
+    for file in sorted(found.files or ()) if found is not None else ():
         if file.suffix in (".py", ".so") or ".so." in file.name:
-            yield Path(str(found.locate_file(file)))
+            yield Path(str(file.locate()))
 
 
 def _imported(package: Path, path: str) -> Iterator[str]:
@@ -157,10 +152,7 @@ def _files_of(package: Path, name: str) -> Iterator[str]:
 
 @lru_cache
 def _distribution_digest(name: str, places: tuple[str, ...]) -> bytes:
-    try:
-        files = [(file.name, _sha256(file)) for file in distribution_files(name, places)]
-    except PackageNotFoundError as error:
-        raise UnavailableError(f"cannot measure {name}: {error}") from None
+    files = ((file.name, _sha256(file)) for file in distribution_files(name, places))
     return digest("distribution", *(name.encode() + content for name, content in files))
 
 

@@ -19,6 +19,7 @@ from secagg.protocol import (
     Remember,
     Session,
 )
+from secagg.runner.isolation import EnclaveHost
 from secagg.runner.outcome import PartyReport
 from secagg.types import PartyId, Rng
 
@@ -35,6 +36,7 @@ class Seat:
         lifetime: messages that it sends before it vanishes; None if it stays.
         kills: ordinals of the effects before which it is killed.
         identity: what it brings along, where the protocol asks for it.
+        host: of the process that it lives in, if that is not this one.
     """
 
     protocol: Protocol
@@ -45,6 +47,7 @@ class Seat:
     lifetime: int | None
     kills: set[int]
     identity: Identity | None = None
+    host: EnclaveHost | None = None
 
     def __post_init__(self) -> None:
         self.report = PartyReport()
@@ -54,9 +57,13 @@ class Seat:
         self._noted_phase = ""
         self._durable = bool(self.kills)
         self._records: list[Record] = []
-        self.party: Party = self.protocol.party(
-            self.session, self.me, self.rng, self.policy, self.identity
+        self.party: Party = (
+            self.protocol.party(self.session, self.me, self.rng, self.policy, self.identity)
+            if self.host is None
+            else self.host.party(self.protocol, self.session, self.me, self.rng)
         )
+        # The start of a process of its own is this party's work as well.
+        self.report.cpu_seconds = self.party.cpu_elsewhere
 
     @property
     def waiting(self) -> bool:
@@ -70,12 +77,13 @@ class Seat:
 
     @contextmanager
     def on_the_clock(self) -> Iterator[None]:
-        """Count this thread's CPU time for the party."""
-        before = time.thread_time()
+        """Count this thread's CPU time for the party, and what it spent in its own process."""
+        before, elsewhere = time.thread_time(), self.party.cpu_elsewhere
         try:
             yield
         finally:
-            self.report.cpu_seconds += time.thread_time() - before
+            spent = self.party.cpu_elsewhere - elsewhere
+            self.report.cpu_seconds += time.thread_time() - before + spent
 
     def carry_out(self, effects: list[Effect], act: EffectAction) -> None:
         """Carry effects out in order: remembering here, everything else through `act`.

@@ -33,6 +33,7 @@ from secagg.protocol import (
     Session,
 )
 from secagg.runner.faults import Faults, InOrder, Schedule
+from secagg.runner.isolation import EnclaveHost
 from secagg.runner.outcome import Outcome
 from secagg.runner.seat import Killed, Seat
 from secagg.transcript import Fate, Transcript
@@ -78,6 +79,7 @@ def run(
     schedule: Schedule | None = None,
     transcript: Transcript | None = None,
     identities: Identities | None = None,
+    host: EnclaveHost | None = None,
 ) -> Outcome:
     """Run one session from start to end.
 
@@ -95,6 +97,8 @@ def run(
         transcript: where to note the messages.
         identities: what the parties bring along, where the protocol asks for it. By default they
             are drawn from `rng`, and the session becomes one with their roster.
+        host: the process in which the protocol's isolated role lives; without one it lives here.
+            The clients then trust the SIMULATED platform of that process.
 
     Raises:
         ParameterError: the plan is not the protocol's own.
@@ -104,10 +108,22 @@ def run(
     if protocol.identified and identities is None:
         if session.roster.keys:
             raise LocalProtocolError("the roster has keys, so the identities must be given")
-        identities = Identities.drawn(session.plan, rng, measure_installed().value)
+        now = 0 if host is None else int(time.time())
+        identities = Identities.drawn(session.plan, rng, measure_installed().value, now)
         session = replace(session, roster=identities.roster)
+    if host is not None and identities is not None:
+        identities = identities.trusting(host.ready.root)
     return _Simulation(
-        protocol, session, inputs, rng, faults or Faults(), policy, schedule, transcript, identities
+        protocol,
+        session,
+        inputs,
+        rng,
+        faults or Faults(),
+        policy,
+        schedule,
+        transcript,
+        identities,
+        host,
     ).run()
 
 
@@ -123,6 +139,7 @@ class _Simulation:
         schedule: Schedule | None,
         transcript: Transcript | None,
         identities: Identities | None,
+        host: EnclaveHost | None,
     ) -> None:
         plan = session.plan
         strangers = {*inputs, *faults.lost, *faults.kills} - session.members
@@ -147,6 +164,7 @@ class _Simulation:
                 faults.lost.get(party),
                 set(faults.kills.get(party, ())),
                 None if identities is None else identities.of.get(party),
+                host if party.role in protocol.isolated else None,
             )
             for party in plan.parties
         }
