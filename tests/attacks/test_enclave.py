@@ -46,7 +46,7 @@ FIRST = client(0)
 
 
 def scenario(count: int = 4, seed: int = 1, **settings: Any) -> Scenario:
-    return Scenario(PROTOCOL, count, {"dropout": "0.25"} | settings, seed=seed)
+    return Scenario(PROTOCOL, count, {"dropout": "0.25", **settings}, seed=seed)
 
 
 def announced(world: Scenario) -> tuple[Party, subject.Attestation]:
@@ -328,3 +328,29 @@ def test_parties_without_what_they_need_are_refused() -> None:
 def test_dropouts_that_leave_too_few_are_refused_by_the_plan() -> None:
     with pytest.raises(ParameterError, match="may drop out"):
         Scenario(PROTOCOL, 4, {"corrupt": "0.5", "dropout": "0.5"})
+
+
+def test_two_enclaves_split_the_cohort_not_covered() -> None:
+    """A lying carrier, two genuine enclaves, half of the clients each: the level stops it not.
+
+    Every sum still holds the minimum, and no client is in two of them.
+    """
+    world = scenario()
+    released: list[Done] = []
+    for half in (world.plan.task.clients[:2], world.plan.task.clients[2:]):
+        party, message = announced(world)
+        for who in half:
+            party.handle(upload(world, message, who), who)
+        done = party.handle(Deadline("collect"), ENCLAVE)[-1]
+        assert isinstance(done, Done)
+        released.append(done)
+    assert [done.included for done in released] == [
+        world.plan.task.clients[:2],
+        world.plan.task.clients[2:],
+    ]
+    # With a minimum of more than half there is no second sum.
+    strict = scenario(min_clients=3)
+    party, message = announced(strict)
+    for who in strict.plan.task.clients[:2]:
+        party.handle(upload(strict, message, who), who)
+    assert isinstance(party.handle(Deadline("collect"), ENCLAVE)[-1], Fail)
