@@ -83,10 +83,6 @@ class ShareBindingError(RemoteProtocolError):
     """An encrypted share that is not what its dealer sealed for this holder in this session."""
 
 
-class ShareCorrupt(RemoteProtocolError):
-    """A secret rebuilt from shares is not the one that was committed to."""
-
-
 class CohortTooSmall(RemoteProtocolError):
     """A sum was asked for over fewer clients than the plan allows."""
 
@@ -121,6 +117,20 @@ class AttestationError(VerificationError):
     def __init__(self, reason: str, details: str) -> None:
         super().__init__(f"{reason}: {details}")
         self.reason = reason
+
+
+class ShareCorrupt(VerificationError):
+    """A secret rebuilt from shares is not the one that its owner committed to.
+
+    Which holder lied, or whether the owner dealt badly, is not known; nobody is accused.
+
+    Attributes:
+        owner: whose secret it is.
+    """
+
+    def __init__(self, owner: PartyId, reason: str) -> None:
+        super().__init__(f"the secret of {owner}: {reason}")
+        self.owner = owner
 
 
 class RoundFailed(SecaggError):

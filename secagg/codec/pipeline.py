@@ -2,9 +2,10 @@
 
 An update goes through clip by norm -> times weight / max_weight -> clip by coordinate and round ->
 append the weight. The weight is an integer coordinate of its own, outside every clip, so a
-protocol that only adds computes a weighted mean and never sees who weighed what. Every stage has a
-bound, the largest is `Codec.bound`, and the ring derived from it and the number of clients cannot
-wrap.
+protocol that only adds computes a weighted mean and never sees who weighed what. It is scaled by
+the largest power of two that fits under the bound of the others, so that the error of an
+approximate sum rounds away. Every stage has a bound, the largest is `Codec.bound`, and the ring
+derived from it and the number of clients cannot wrap.
 """
 
 from __future__ import annotations
@@ -96,6 +97,11 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True, array_like=True, forbid_u
         """
         return max(self._fixed_point.bound, self.max_weight)
 
+    @property
+    def weight_scale(self) -> int:
+        """What a weight is multiplied by: the largest power of two that keeps it within `bound`."""
+        return 1 << ((self.bound // self.max_weight).bit_length() - 1)
+
     def encode(
         self,
         update: npt.NDArray[np.float32],
@@ -123,7 +129,7 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True, array_like=True, forbid_u
         body, saturated = self._fixed_point.encode(clipped, share=share, ring=ring, rng=rng)
         vector = np.empty(self.vector_length, dtype=ring.dtype)
         vector[:-1] = body
-        vector[-1] = weight
+        vector[-1] = weight * self.weight_scale
         return Encoded(vector, saturated)
 
     def decode(self, total: RingVector, ring: Ring) -> Decoded:
@@ -144,7 +150,8 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True, array_like=True, forbid_u
                 f"expected {self.vector_length} elements of {ring.dtype},"
                 f" got {total.dtype} of shape {total.shape}"
             )
-        weight = int(kernels.decode_signed(total[-1:], ring)[0])
+        scale = self.weight_scale
+        weight = (int(kernels.decode_signed(total[-1:], ring)[0]) + scale // 2) // scale
         if weight <= 0:
             raise DecodeError(f"the weights add up to {weight}, expected a positive number")
         shares = weight / self.max_weight

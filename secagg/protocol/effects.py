@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-import msgspec
-
-from secagg.errors import DecodeError, SecaggError
+from secagg.errors import SecaggError
 from secagg.types import PartyId, RingVector
 from secagg.wire import Message
 
@@ -89,74 +87,3 @@ class Fail:
 
 Effect: TypeAlias = Send | Accuse | Remember | Done | Fail
 Effects: TypeAlias = Iterable[Effect]
-
-NO_TAIL: Final = memoryview(b"")
-
-START: Final = 0
-MESSAGE: Final = 1
-INPUT: Final = 2
-DEADLINE: Final = 3
-CLOSED: Final = 4
-
-
-class RecordHead(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The head of a record: which event it was, enough to make it happen again.
-
-    For START `body` is the party's seed, for MESSAGE the encoded message, for DEADLINE the phase,
-    for CLOSED the encoded `ClosedState`.
-    """
-
-    sequence: int
-    type: int
-    sender: PartyId | None
-    kind: int
-    body: bytes
-
-    def __repr__(self) -> str:
-        return f"RecordHead(sequence={self.sequence}, type={self.type})"
-
-    def record(self, tail: memoryview = NO_TAIL, *, final: bool = False) -> Record:
-        """The record with this head."""
-        return Record(msgspec.msgpack.encode(self), tail, final)
-
-    @classmethod
-    def parse(cls, record: Record) -> RecordHead:
-        """The head of a record.
-
-        Raises:
-            DecodeError: not a record.
-        """
-        try:
-            return msgspec.msgpack.decode(record.head, type=cls)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise DecodeError(f"not a record: {error}") from None
-
-
-class StoredSend(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A message that a finished party may have to send again, as bytes."""
-
-    to: PartyId
-    kind: int
-    body: bytes
-    tail: bytes
-
-    def __repr__(self) -> str:
-        return f"StoredSend(to={self.to}, kind={self.kind})"
-
-
-class ClosedState(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """All that is left of a party that has ended: what its last call asked for.
-
-    `event` is the digest of the event that ended it; the same event again gives the same effects,
-    any other is refused. No key survives.
-    """
-
-    event: bytes
-    phase: str
-    sends: tuple[StoredSend, ...]
-    total: bytes | None
-    included: tuple[PartyId, ...]
-    failure: str | None
-
-    def __repr__(self) -> str:
-        return f"ClosedState(phase={self.phase!r})"

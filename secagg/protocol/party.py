@@ -12,10 +12,9 @@ randomness for two different events.
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
-import msgspec
 import numpy as np
 
 from secagg.crypto import kdf
@@ -30,10 +29,8 @@ from secagg.errors import (
     UnknownParty,
     WrongSession,
 )
-from secagg.protocol import effects as fx
 from secagg.protocol.effects import (
     Accuse,
-    ClosedState,
     Deadline,
     Done,
     Effect,
@@ -42,11 +39,10 @@ from secagg.protocol.effects import (
     Fail,
     Input,
     Record,
-    RecordHead,
     Remember,
     Send,
-    StoredSend,
 )
+from secagg.protocol.memory import START, Memory, RecordHead
 from secagg.protocol.task import Session
 from secagg.types import PartyId, RingVector, Rng, Secret
 from secagg.wire import Envelope, Frame, Message, MessageTable
@@ -116,8 +112,10 @@ class Party(ABC):
         self.plan = session.plan
         self.me = me
         self.phase = self.phases[0]
-        self._entropy = rng
+        # Asked once, when the party starts: what it drew then is the seed, kept nowhere else.
+        self._entropy: Rng | None = rng
         self._seed: Secret | None = None
+        self._memory = Memory(session, me, self.table)
         self._call_rng: StreamRng | None = None
         self._event_digest = b""
         self._sequence = 0
@@ -220,9 +218,10 @@ class Party(ABC):
         """Begin. On a restored party: the effects of its start again, if nothing came since."""
         if self._seed is not None:
             return self._again(_START_KEY) if self._restored else self._already_started()
+        assert self._entropy is not None  # noqa: S101
         self._seed = Secret(self._entropy.bytes(SEED_BYTES))
-        head = RecordHead(0, fx.START, None, 0, self._seed.reveal())
-        return self._call(_START_KEY, head, memoryview(b""), self.begin)
+        self._entropy = None
+        return self._call(_START_KEY, self._memory.started(self._seed), self.begin)
 
     def when(self, event: Event, sender: PartyId) -> Fate:
         """Whether to handle an event now, park it until a later phase, or drop it as too late.
@@ -275,15 +274,14 @@ class Party(ABC):
             handler = _fail_at_deadline
         if handler is None:
             raise LocalProtocolError(f"{self.me} takes no {type(event).__name__}")
-        head, tail = self._remembered(event, sender)
-        phase = self.phase
+        record, phase = self._memory.happened(self._sequence, event, sender), self.phase
         try:
-            result = self._call(key, head, tail, lambda: handler(self, event, sender))
+            result = self._call(key, record, lambda: handler(self, event, sender))
         except RemoteProtocolError as error:
             if self.tolerant:
                 return [Accuse(error.culprit, error)]
             failure = Fail(str(error), error)
-            return self._call(key, head, tail, lambda: (failure,))
+            return self._call(key, record, lambda: (failure,))
         if isinstance(event, Message):
             self._heard[sender, event.KIND] = key
         self._input_given = self._input_given or isinstance(event, Input)
@@ -301,10 +299,10 @@ class Party(ABC):
         if self._seed is not None:
             raise LocalProtocolError("only a fresh party can be restored")
         if records and (final := records[-1]).final:
-            self._restore_closed(RecordHead.parse(final))
+            self._restore_closed(self._memory.read(final))
             return
         for position, record in enumerate(records):
-            self._replay(position, RecordHead.parse(record), record.tail)
+            self._replay(position, self._memory.read(record), record.tail)
         self._restored = bool(records)
 
     def resume(self) -> list[Effect]:
@@ -316,17 +314,15 @@ class Party(ABC):
 
     # How it works.
 
-    def _call(
-        self, key: bytes, head: RecordHead, tail: memoryview, handler: Callable[[], Effects]
-    ) -> list[Effect]:
+    def _call(self, key: bytes, record: Record, handler: Callable[[], Effects]) -> list[Effect]:
         self._event_digest, self._call_rng = key, None
         result = list(handler())
         ending = [effect for effect in result if isinstance(effect, Done | Fail)]
-        record = head.record(tail)
         if ending:
             self.phase = DONE if isinstance(ending[0], Done) else FAILED
-            record = self._closing_record(key, result)
+            record = self._memory.ended(self._sequence, key, self.phase, result)
             self.forget()
+            self._call_rng = None
             if self._seed is not None:
                 self._seed.wipe()
         if self.restorable:
@@ -372,77 +368,21 @@ class Party(ABC):
             return digest("event", b"deadline", event.phase.encode())
         return digest("event", b"input")
 
-    def _remembered(self, event: Event, sender: PartyId) -> tuple[RecordHead, memoryview]:
-        number = self._sequence
-        if isinstance(event, Message):
-            body = self.table.body(event)
-            tail = getattr(event, "tail", memoryview(b""))
-            return RecordHead(number, fx.MESSAGE, sender, event.KIND, body), tail
-        if isinstance(event, Deadline):
-            return RecordHead(number, fx.DEADLINE, None, 0, event.phase.encode()), memoryview(b"")
-        return RecordHead(number, fx.INPUT, None, 0, b""), event.vector.data.cast("B")
-
     def _replay(self, position: int, head: RecordHead, tail: memoryview) -> None:
-        if head.sequence != position or (head.type == fx.START) != (position == 0):
+        if head.sequence != position or (head.type == START) != (position == 0):
             raise DecodeError(f"expected record {position}, got record {head.sequence}")
-        if head.type == fx.START:
+        if head.type == START:
             self._entropy = _Replayed(head.body)
             self.start()
-            return
-        event: Event
-        if head.type == fx.MESSAGE:
-            event = self.table.parse(head.kind, head.body, tail)
-        elif head.type == fx.INPUT:
-            event = Input(np.frombuffer(tail, dtype=self.plan.ring.dtype))
         else:
-            event = Deadline(head.body.decode())
-        self.handle(event, head.sender if head.sender is not None else self.me)
-
-    def _closing_record(self, key: bytes, result: Iterable[Effect]) -> Record:
-        sends = tuple(
-            StoredSend(
-                effect.to,
-                effect.message.KIND,
-                self.table.body(effect.message),
-                bytes(getattr(effect.message, "tail", b"")),
-            )
-            for effect in result
-            if isinstance(effect, Send)
-        )
-        done = next((effect for effect in result if isinstance(effect, Done)), None)
-        failure = next((effect.reason for effect in result if isinstance(effect, Fail)), None)
-        state = ClosedState(
-            event=key,
-            phase=self.phase,
-            sends=sends,
-            total=None if done is None or done.total is None else done.total.tobytes(),
-            included=() if done is None else done.included,
-            failure=failure,
-        )
-        body = msgspec.msgpack.encode(state)
-        return RecordHead(self._sequence, fx.CLOSED, None, 0, body).record(final=True)
+            self.handle(*self._memory.event(head, tail))
 
     def _restore_closed(self, head: RecordHead) -> None:
-        try:
-            state = msgspec.msgpack.decode(head.body, type=ClosedState)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise DecodeError(f"not the record of a party that has ended: {error}") from None
-        self._seed = Secret(b"")
-        self._sequence = head.sequence + 1
-        self.phase = state.phase
+        state = self._memory.closed(head)
+        self._entropy, self._seed = None, Secret(b"")
+        self._sequence, self.phase = head.sequence + 1, state.phase
+        self._last = (state.event, list(self._memory.effects(state)))
         self._restored = True
-        self._last = (state.event, list(self._stored_effects(state)))
-
-    def _stored_effects(self, state: ClosedState) -> Iterator[Effect]:
-        for send in state.sends:
-            message = self.table.parse(send.kind, send.body, memoryview(send.tail))
-            yield Send(send.to, message)
-        if state.failure is not None:
-            yield Fail(state.failure)
-        else:
-            lanes = self.plan.ring.dtype
-            total = None if state.total is None else np.frombuffer(state.total, dtype=lanes)
-            yield Done(total, state.included)
 
     def _again(self, key: bytes) -> list[Effect]:
         """The effects of the last event, but for its record: what was restored is durable."""

@@ -147,6 +147,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         return (*self.task.clients, SERVER)
 
     @property
+    def error_bound(self) -> int:
+        """The largest |error| of an element of a released sum; 0 unless the protocol says more."""
+        return 0
+
+    @property
     def honest_lower_bound(self) -> int:
         """Honest inputs that are certainly in a released sum."""
         return self.minimum - self.corrupt

@@ -54,7 +54,7 @@ class SecAgg(Protocol):
             exactness=Exactness.EXACT,
             validity=Validity.UNCHECKED,
             evidence=Evidence.PROVED,
-            source="Bonawitz et al., CCS 2017, theorem 6.3",
+            source="Bonawitz et al., CCS 2017, section 6",
         )
     }
     roles = {Role.CLIENT: MaskingClient, Role.SERVER: MaskingServer}

@@ -58,7 +58,7 @@ class SecAggPlus(Protocol):
             exactness=Exactness.EXACT,
             validity=Validity.UNCHECKED,
             evidence=Evidence.PROVED,
-            source="Bell et al., CCS 2020, semi-honest protocol",
+            source="Bell et al., CCS 2020, semi-honest",
         )
     }
     roles = {Role.CLIENT: MaskingClient, Role.SERVER: MaskingServer}

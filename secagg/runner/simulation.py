@@ -103,7 +103,8 @@ def run(
     Raises:
         ParameterError: the plan is not the protocol's own.
         PolicyError: the clients refuse the plan.
-        InputError: a vector that is no input of this plan, or inputs that are not the clients'.
+        InputError: a vector that is no input of this plan.
+        LocalProtocolError: inputs or faults of somebody who has no part in the session.
     """
     if protocol.identified and identities is None:
         if session.roster.keys:
@@ -230,21 +231,21 @@ class _Simulation:
                 self._deliver(seat, action, frame)
 
     def _deliver(self, seat: Seat, action: _Deliver, frame: Frame) -> None:
+        phase = seat.party.phase
         try:
             with seat.on_the_clock():
                 message = seat.party.open(frame, action.sender)
         except (DecodeError, WrongSession, UnknownParty) as error:
             seat.report.received += frame.size
             seat.report.refused.append(error)
-            self._note(seat, action, "?", "refused")
+            self._note(seat, action, "?", phase, "refused")
             return
         fate = self._offer(seat, action, message, action.sender)
         if fate != "early":
             seat.report.received += frame.size
             seat.report.late += fate == "late"
-            self._note(
-                seat, action, type(message).__name__, "late" if fate == "late" else "delivered"
-            )
+            known: Fate = "late" if fate == "late" else "delivered"
+            self._note(seat, action, type(message).__name__, phase, known)
 
     def _offer(self, seat: Seat, action: _Action, event: Event, sender: PartyId) -> str:
         with seat.on_the_clock():
@@ -291,7 +292,7 @@ class _Simulation:
         copies = 2 if self._faults.duplicate else 1
         self._pending += [_Deliver(send.to, seat.me, frame)] * copies
 
-    def _note(self, seat: Seat, action: _Deliver, message: str, fate: Fate) -> None:
+    def _note(self, seat: Seat, action: _Deliver, message: str, phase: str, fate: Fate) -> None:
         if self._transcript is not None:
             self._transcript.add(
                 action.frame,
@@ -299,7 +300,7 @@ class _Simulation:
                 sender=action.sender,
                 recipient=seat.me,
                 message=message,
-                phase=seat.party.phase,
+                phase=phase,
                 fate=fate,
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from secagg.protocol import (
     Input,
     Party,
     Protocol,
+    Record,
     Send,
     Session,
     Task,
@@ -97,6 +98,12 @@ class Scenario:
             self.rng,
             policy or ClientPolicy.accepting(self.plan),
             self.identity(who),
+        )
+
+    def restore(self, who: PartyId, records: Sequence[Record]) -> Party:
+        policy = ClientPolicy.accepting(self.plan)
+        return self.protocol.restore(
+            self.session, who, self.rng, policy, records, self.identity(who)
         )
 
     def first_words(self, listener: Party) -> tuple[Message, PartyId]:

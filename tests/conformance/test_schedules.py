@@ -12,8 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secagg import protocols
-from secagg.errors import LocalProtocolError
-from secagg.protocol import ClientPolicy, Party, Protocol
+from secagg.errors import DecodeError, LocalProtocolError
+from secagg.protocol import (
+    Deadline,
+    Input,
+    Party,
+    Protocol,
+    Record,
+    Remember,
+)
 from secagg.runner import Faults
 from secagg.types import PartyId, Role, client
 from secagg.wire import Frame
@@ -149,13 +156,41 @@ def _check_that_it_is_lost(fragile: Protocol, role: Role) -> None:
 def test_a_party_restored_without_records_is_fresh(protocol: Protocol) -> None:
     scenario = Scenario(protocol, 3)
     me = client(0)
-    policy = ClientPolicy.accepting(scenario.plan)
-    party = protocol.restore(scenario.session, me, scenario.rng, policy, [], scenario.identity(me))
+    party = scenario.restore(me, [])
     party.start()
     with pytest.raises(LocalProtocolError, match="fresh"):
         party.restore([])
     with pytest.raises(LocalProtocolError, match="twice"):
         party.start()
+
+
+def test_records_of_another_party_or_session_are_refused(protocol: Protocol) -> None:
+    """First, middle and final records alike: what they hold would be sent in the wrong place."""
+    scenario, other = Scenario(protocol, 3), Scenario(protocol, 3, seed=2)
+    party = scenario.party(client(0))
+    first = [e.record for e in party.start() if isinstance(e, Remember)]
+    ended = party.handle(Deadline(party.phase), client(0))
+    final = [e.record for e in ended if isinstance(e, Remember)]
+    assert final[0].final
+    for records in (first, final):
+        for world, me in ((scenario, client(1)), (other, client(0))):
+            with pytest.raises(DecodeError, match="another's"):
+                world.restore(me, records)
+        restored = scenario.restore(client(0), records)
+        assert restored.ended == (records is final)
+
+
+def test_damaged_records_are_refused(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 3)
+    party = scenario.party(client(0))
+    (start,) = [e.record for e in party.start() if isinstance(e, Remember)]
+    given = party.handle(Input(scenario.inputs[client(0)]), client(0))
+    (second,) = [e.record for e in given if isinstance(e, Remember)]
+    damaged = Record(start.head[:-1], start.tail)
+    for records in ([damaged], [start, start], [] if second.final else [second]):
+        if records:
+            with pytest.raises(DecodeError):
+                scenario.restore(client(0), records)
 
 
 def _fragile(protocol: Protocol, role: Role) -> Protocol:

@@ -14,7 +14,7 @@ import numpy as np
 
 from secagg import kernels
 from secagg.crypto import aead, kdf, shamir
-from secagg.crypto.agreement import PrivateKey
+from secagg.crypto.agreement import PrivateKey, check_public_key
 from secagg.errors import (
     CohortTooSmall,
     DecodeError,
@@ -201,6 +201,11 @@ class MaskingClient(Party):
             )
         keys = [book.keys[i : i + KEY_BYTES] for i in range(0, len(book.keys), KEY_BYTES)]
         mine = self._own_keys()
+        for key in keys:
+            try:
+                check_public_key(key)
+            except VerificationError as error:
+                raise InvalidKey(sender, str(error)) from None
         if len({*keys, *mine}) != len(keys) + len(mine):
             raise InvalidKey(sender, "expected distinct public keys, got one twice")
         neighbours = dict(zip(numbers, zip(keys[::2], keys[1::2], strict=True), strict=True))

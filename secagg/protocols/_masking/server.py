@@ -64,6 +64,7 @@ class MaskingServer(Party):
     def __init__(self, session: Session, me: PartyId, rng: Rng) -> None:
         super().__init__(session, me, rng)
         self._keys: dict[int, tuple[bytes, bytes]] = {}
+        self._taken: set[bytes] = set()
         self._cohort: list[int] = []
         self._graph: NeighbourGraph = CompleteGraph(2)
         self._neighbours: dict[int, list[int]] = {}
@@ -86,10 +87,9 @@ class MaskingServer(Party):
                 check_public_key(key)
         except VerificationError as error:
             raise InvalidKey(sender, str(error)) from None
-        if len({*keys, *(k for pair in self._keys.values() for k in pair)}) != 2 + 2 * len(
-            self._keys
-        ):
+        if keys[0] == keys[1] or not self._taken.isdisjoint(keys):
             raise InvalidKey(sender, "expected public keys of its own, got one that is taken")
+        self._taken.update(keys)
         self._keys[sender.number] = keys
         return self._draw_graph() if len(self._keys) == len(self.plan.task.clients) else ()
 
@@ -202,7 +202,7 @@ class MaskingServer(Party):
         try:
             shares = shamir.decode_shares(message.shares)
         except DecodeError as error:
-            raise ShareCorrupt(sender, str(error)) from None
+            raise RemoteProtocolError(sender, str(error)) from None
         if len(shares) != len(owners):
             raise RemoteProtocolError(sender, f"expected {len(owners)} shares, got {len(shares)}")
         self._answers[sender.number] = shares

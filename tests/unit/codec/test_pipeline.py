@@ -144,7 +144,22 @@ def test_a_weight_that_is_no_integer_is_refused(weight: Any) -> None:
 def test_an_integer_of_numpy_is_a_weight() -> None:
     codec = Codec(length=1, clip=1.0, max_weight=10)
     weight: Any = np.int64(7)
-    assert codec.encode(np.zeros(1, np.float32), weight, Ring(32)).vector[-1] == 7
+    encoded = codec.encode(np.zeros(1, np.float32), weight, Ring(32)).vector
+    assert encoded[-1] == 7 * codec.weight_scale
+
+
+def test_the_weights_of_an_approximate_sum_are_exact() -> None:
+    """They are scaled up to the bound of the other coordinates, so a small error rounds away."""
+    codec, ring = Codec(length=1, clip=1.0, max_weight=10), Ring(40)
+    scale = codec.weight_scale
+    assert scale == 1 << 18
+    assert 10 * scale <= codec.bound < 20 * scale
+    one = codec.encode(np.ones(1, np.float32), 7, ring).vector
+    for error in (-(scale // 2), -1, 0, 1, scale // 2 - 1):
+        off = one.copy()
+        off[-1] = (int(one[-1]) + error) & ring.mask
+        assert codec.decode(off, ring).weight == 7
+    assert Codec(length=1, clip=1.0, max_weight=10, fraction_bits=0).weight_scale == 1
 
 
 @pytest.mark.parametrize("norm", [None, 1.0])

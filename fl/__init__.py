@@ -1,0 +1,1 @@
+"""A small federated-learning system: data sets, models, local training and averaging."""

@@ -1,0 +1,284 @@
+"""The comparison of protocols: one training, whose updates go through every one of them.
+
+Every protocol gets the same updates of the same clients in the same codec and loses the same
+clients, so differences are the protocols' alone. The clients train on the mean in double precision
+over those that stay, whatever the protocols make of it.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from fl import sampling
+from fl.contender import Contender, Offer, RoundRecord, client_steps
+from fl.results import (
+    ABORTED,
+    REFUSED,
+    UNAVAILABLE,
+    WRONG,
+    Average,
+    Comparison,
+    Learned,
+    Row,
+    Settings,
+)
+from fl.workload import RandomVectors, Training, Vector, Workload
+from secagg import protocols
+from secagg.codec import Codec
+from secagg.crypto.digest import digest
+from secagg.errors import ParameterError, UnavailableError
+from secagg.protocol import Adversary, Collusion, Evidence, Guarantees, Plan, Protocol, Task
+from secagg.types import Ring, client
+
+CLIP: Final = 2.0
+"""The bound on a coordinate of an update; the data sets here stay far below it."""
+
+SPLITS: Final = {"opt": 10}
+"""Data so small that one split says little, with the number of splits to average over."""
+
+Notify: TypeAlias = Callable[[str], None]
+"""Called before each of `Settings.steps` steps with what it is."""
+
+
+def compare(settings: Settings, notify: Notify = lambda _: None) -> Comparison:
+    """Train and aggregate; `Row` says what comes out.
+
+    Raises:
+        ParameterError: settings that no protocol could follow, or an unknown protocol.
+        UnavailableError: the data or a package for training is missing.
+        InputError: a training diverged.
+    """
+    entries = [_Entry(name) for name in settings.protocols]
+    federated: list[float | None] = []
+    pooled: list[float | None] = []
+    first: Workload | None = None
+    for seed in settings.seeds:
+        workload = _workload(settings, seed)
+        first = first or workload
+        pooled.append(workload.pooled)
+        federated.append(_run_split(settings, seed, workload, entries, notify))
+    assert first is not None  # noqa: S101
+    lost = lost_count(settings.lose, first.clients)
+    for entry in entries:
+        entry.summarise(settings, first.length, lost)
+    return Comparison(
+        data=first.source,
+        training=Learned(
+            clients=first.clients,
+            length=first.length,
+            lost=lost,
+            metric=first.metric,
+            federated=_mean(federated),
+            federated_by_split=_known(federated),
+            pooled=_mean(pooled),
+            pooled_by_split=_known(pooled),
+        ),
+        rows=[entry.row for entry in entries],
+    )
+
+
+def lost_count(fraction: Decimal, clients: int) -> int:
+    """How many clients vanish: the fraction of them, rounded down."""
+    return int(fraction * clients)
+
+
+def choose_lost(count: int, clients: int, seed: int, training_round: int) -> list[int]:
+    """The clients that vanish in a round, in the order in which the phases are dealt to them."""
+    draws = sampling.stream("lost", seed, training_round)
+    return [int(number) for number in sampling.permutation(draws, clients)[:count]]
+
+
+def trusts(guarantees: Guarantees, plan: Plan) -> str:
+    """Whom the users of this protocol must trust, in words."""
+    server = {
+        Adversary.TRUSTED_SERVER: "the server, with every input",
+        Adversary.CURIOUS_SERVER: "the server to follow the protocol",
+        Adversary.LYING_SERVER: "no server",
+    }.get(guarantees.adversary, guarantees.adversary.meaning)
+    words = [server]
+    if guarantees.adversary is not Adversary.TRUSTED_SERVER:
+        if guarantees.collusion is Collusion.NOBODY or not plan.corrupt:
+            words.append("nobody to collude")
+        else:
+            words.append(f"at most {_plural(plan.corrupt, 'client')} to collude")
+        if guarantees.evidence is not Evidence.PROVED:
+            words.append(guarantees.evidence.meaning)
+    return "; ".join(words)
+
+
+def describe(guarantees: Guarantees) -> dict[str, str]:
+    """Every promise by kind, in words, with its source."""
+    kinds = ("adversary", "collusion", "dropouts", "exactness", "validity", "evidence")
+    return {kind: getattr(guarantees, kind).meaning for kind in kinds} | {
+        "source": guarantees.source
+    }
+
+
+class _Entry:
+    """One protocol over all splits."""
+
+    def __init__(self, name: str) -> None:
+        self.row = Row(protocol=name)
+        self.protocol: Protocol | None = None
+        self.contender: Contender | None = None
+        self._differences: list[float] = []
+        self._from_staying: list[float] = []
+        try:
+            self.protocol = protocols.get(name)
+        except UnavailableError as error:
+            self.row.status, self.row.reason = UNAVAILABLE, str(error)
+        else:
+            self.row.title = self.protocol.title
+
+    def enter(self, task: Task, start: Vector) -> None:
+        """Plan for a split, unless the protocol is out already."""
+        self.contender = None
+        if self.protocol is None or self.row.status == REFUSED:
+            return
+        try:
+            self.contender = Contender(self.protocol, task, start)
+        except ParameterError as error:
+            self.row.status, self.row.reason = REFUSED, str(error)
+            return
+        guarantees = self.protocol.guarantees(task.level)
+        self.row.plan = dict(self.contender.plan.describe())
+        self.row.guarantees = describe(guarantees)
+        self.row.trusts = trusts(guarantees, self.contender.plan)
+        self.row.claims_exact = self.contender.claims_exact
+        self.row.planned_dropouts = self.contender.plan.dropouts
+
+    def play(self, offer: Offer) -> None:
+        """One round."""
+        if self.contender is not None:
+            name = self.row.protocol
+            draws = sampling.stream(f"run {name}", offer.seed, offer.training_round)
+            self.row.rounds.append(self.contender.play(offer, draws))
+
+    def evaluate(self, workload: Workload, baseline: float | None) -> None:
+        """After the last round of a split; a model that missed a round is not the protocol's."""
+        if self.contender is None or any(record.failure for record in self.row.rounds):
+            return
+        metric = workload.evaluate(self.contender.model)
+        shadow = workload.evaluate(self.contender.shadow)
+        if metric is not None and shadow is not None and baseline is not None:
+            self.row.metric_by_split.append(metric)
+            self._differences.append(metric - shadow)
+            self._from_staying.append(metric - baseline)
+
+    def summarise(self, settings: Settings, length: int, lost: int) -> None:
+        """Fill the row from its rounds."""
+        row = self.row
+        if self.protocol is not None:
+            steps = client_steps(self.protocol)
+            row.lost_after = [len(range(after, lost, steps)) for after in range(steps)]
+        done = [record for record in row.rounds if record.failure is None]
+        row.rounds_done = len(done)
+        if done:
+            _summarise_rounds(row, done, length)
+        failed = [record for record in row.rounds if record.failure is not None]
+        if failed:
+            row.status = ABORTED
+            row.reason = f"{len(failed)} of {len(row.rounds)} rounds: {failed[0].failure}"
+        elif len(row.metric_by_split) == settings.splits:
+            row.metric = _mean(row.metric_by_split)
+            row.difference = _mean(self._differences)
+            row.difference_from_staying = _mean(self._from_staying)
+        accused = [text for record in done for text in record.accused]
+        if accused:
+            row.status, row.reason = WRONG, f"an honest party was accused: {accused[0]}"
+        if row.claims_exact and row.exact is False:
+            row.status, row.reason = WRONG, "it promises exact sums and gave others"
+
+
+def _run_split(
+    settings: Settings, seed: int, workload: Workload, entries: Sequence[_Entry], notify: Notify
+) -> float | None:
+    """Train once; returns the metric of averaging in double precision."""
+    codec = Codec(length=workload.length, clip=CLIP, max_weight=workload.max_weight)
+    task = Task(
+        clients=tuple(client(number) for number in range(workload.clients)),
+        length=codec.vector_length,
+        bound=codec.bound,
+        level=settings.level,
+        corrupt=settings.corrupt,
+        dropout=settings.dropout,
+    )
+    for entry in entries:
+        entry.enter(task, workload.start())
+    if all(entry.contender is None for entry in entries):
+        return None
+    ring = Ring.for_sum(workload.clients, codec.bound)
+    lost = lost_count(settings.lose, workload.clients)
+    current, baseline = workload.start(), workload.start()
+    for training_round in range(settings.rounds):
+        where = f"seed {seed}, round {training_round + 1} of {settings.rounds}"
+        notify(f"{where}: training")
+        offer = Offer(
+            seed=seed,
+            training_round=training_round,
+            contributions=workload.contributions(training_round),
+            losses=choose_lost(lost, workload.clients, seed, training_round),
+            codec=codec,
+            model_digest=_model_digest(current, workload.recipe),
+        )
+        for entry in entries:
+            notify(f"{where}: {entry.row.protocol}")
+            entry.play(offer)
+        mean = offer.float_mean(offer.staying)
+        current = current + mean
+        baseline = baseline + offer.exact_mean(offer.staying, ring)
+        workload.advance(mean)
+    metric = workload.evaluate(baseline)
+    for entry in entries:
+        entry.evaluate(workload, metric)
+    return workload.evaluate(current)
+
+
+def _workload(settings: Settings, seed: int) -> Workload:
+    if settings.length is not None:
+        return RandomVectors(settings.length, settings.clients, seed)
+    return Training(settings.data, settings.clients, seed)
+
+
+def _model_digest(model: Vector, recipe: str) -> bytes:
+    return digest("model", np.ascontiguousarray(model, "<f8").tobytes(), recipe.encode())
+
+
+def _summarise_rounds(row: Row, done: Sequence[RoundRecord], length: int) -> None:
+    row.exact = all(record.exact for record in done)
+    row.max_error = max(_known([record.max_error for record in done]))
+    row.error_bound = max(_known([record.error_bound for record in done]))
+    row.saturated = sum(record.saturated for record in done)
+    row.client_cpu_seconds = _average([record.client_cpu_seconds for record in done])
+    row.server_cpu_seconds = _average([record.server_cpu_seconds for record in done])
+    for role in sorted({role for record in done for role in record.role_cpu_seconds}):
+        average = _average([record.role_cpu_seconds.get(role) for record in done])
+        if average is not None:
+            row.role_cpu_seconds[role] = average
+    row.bytes_up = _mean([record.bytes_up for record in done])
+    row.bytes_down = _mean([record.bytes_down for record in done])
+    row.expansion = None if row.bytes_up is None else row.bytes_up / (4 * length)
+    row.survived_dropouts = max(record.lost for record in done)
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = _known(values)
+    return statistics.fmean(known) if known else None
+
+
+def _average(values: Sequence[float | None]) -> Average | None:
+    known = _known(values)
+    return Average(statistics.fmean(known), statistics.pstdev(known)) if known else None
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,155 @@
+"""The one vocabulary of options: every verb takes its options from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import click
+
+from secagg.cli.output import FORMATS, Target
+from secagg.protocol import Level
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Fraction(click.ParamType[Decimal]):
+    """An exact decimal in [0, 1)."""
+
+    name = "fraction"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Decimal:
+        """Parse; never by way of a float."""
+        try:
+            fraction = Decimal(value)
+        except (InvalidOperation, TypeError, ValueError):
+            self.fail(f"{value!r} is not a decimal such as 0.1", param, ctx)
+        if not (fraction.is_finite() and 0 <= fraction < 1):
+            self.fail(f"{value} is not in [0, 1)", param, ctx)
+        return fraction
+
+
+FRACTION: Final = Fraction()
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Split at commas, drop repetitions, refuse what does not exist."""
+    from secagg import protocols
+
+    known = protocols.names()
+    chosen = tuple(dict.fromkeys(n for words in value for n in words.split(",") if n))
+    if unknown := [name for name in chosen if name not in known]:
+        raise click.BadParameter(
+            f"no such protocol: {', '.join(unknown)}; there are {', '.join(known)}", ctx, param
+        )
+    return chosen
+
+
+chosen_protocols = click.option(
+    "--protocols",
+    "--protocol",
+    "names",
+    multiple=True,
+    metavar="NAME,...",
+    callback=_names,
+    help="Which protocols; may be repeated.  [default: all]",
+)
+clients = click.option(
+    "--clients", type=click.IntRange(min=1), help="How many.  [default: 10; opt: its 4 hospitals]"
+)
+length = click.option(
+    "--length",
+    type=click.IntRange(min=1),
+    help="Random vectors of this length instead of a training: costs only, no data needed.",
+)
+dropout = click.option(
+    "--dropout",
+    type=FRACTION,
+    default="0.1",
+    show_default=True,
+    help="Fraction of the clients that the plan must be able to lose.",
+)
+lose = click.option(
+    "--lose",
+    type=FRACTION,
+    help="Fraction of the clients that really vanish in a round, rounded down, spread over all"
+    " phases.  [default: that of --dropout]",
+)
+corrupt = click.option(
+    "--corrupt",
+    type=FRACTION,
+    default="0.1",
+    show_default=True,
+    help="Fraction of the clients that may collude with the server; 0 asks for no protection"
+    " against collusion.",
+)
+level = click.option(
+    "--level",
+    type=click.Choice([str(level) for level in Level]),
+    default=str(Level.CURIOUS),
+    show_default=True,
+    help="The server that must be withstood.",
+)
+dataset = click.option(
+    "--data",
+    metavar="digits|opt|fashion-mnist|PATH",
+    help="What is trained on; PATH is a folder with the IDX files of an MNIST-like set."
+    "  [default: digits]",
+)
+rounds = click.option(
+    "--rounds", type=click.IntRange(min=1), default=10, show_default=True, help="Training rounds."
+)
+seed = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Decides splits, training, losses and, in these simulations only, the keys.",
+)
+splits = click.option(
+    "--splits",
+    type=click.IntRange(min=1),
+    help="Repeat on this many random splits, with seeds counted up, and average."
+    "  [default: 1; opt: 10]",
+)
+quiet = click.option("-q", "--quiet", is_flag=True, help="No talk on stderr but errors.")
+
+
+def _target(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and not value.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {value.parent}", ctx, param)
+    return value
+
+
+def output(function: _Function) -> _Function:
+    """Add `--format` and `-o`, and pass them on as one `target`."""
+
+    @wraps(function)
+    def wrapper(*args: Any, format_: str | None, path: Path | None, **kwargs: Any) -> Any:
+        return function(*args, target=Target.of(format_, path), **kwargs)
+
+    wrapped: Any = wrapper
+    for option in (_format, _path):
+        wrapped = option(wrapped)
+    return cast(_Function, wrapped)
+
+
+_format = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="[default: by the suffix of -o, else table]",
+)
+_path = click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    callback=_target,
+    help="Write to this file instead of stdout.",
+)
