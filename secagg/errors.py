@@ -95,8 +95,36 @@ class CohortTooSmall(RemoteProtocolError):
     """A sum was asked for over fewer clients than the plan allows."""
 
 
+class EvidenceRefused(RemoteProtocolError):
+    """An enclave whose evidence a client did not accept.
+
+    Attributes:
+        why: one of `secagg.attestation.Reason`.
+    """
+
+    def __init__(self, culprit: PartyId, refusal: AttestationError) -> None:
+        super().__init__(culprit, str(refusal))
+        self.why = refusal.reason
+
+
+class SealBindingError(RemoteProtocolError):
+    """A sealed or signed vector that its sender did not make for this enclave and session."""
+
+
 class VerificationError(SecaggError):
     """A proof, tag, signature or attestation did not verify."""
+
+
+class AttestationError(VerificationError):
+    """Evidence about an enclave was refused.
+
+    Attributes:
+        reason: one of `secagg.attestation.Reason`.
+    """
+
+    def __init__(self, reason: str, details: str) -> None:
+        super().__init__(f"{reason}: {details}")
+        self.reason = reason
 
 
 class ShareCorrupt(VerificationError):

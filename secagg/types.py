@@ -40,6 +40,7 @@ class PartyId(NamedTuple):
 
 SERVER: Final = PartyId(Role.SERVER, 0)
 DECRYPTOR: Final = PartyId(Role.DECRYPTOR, 0)
+ENCLAVE: Final = PartyId(Role.ENCLAVE, 0)
 
 
 def client(number: int) -> PartyId:

@@ -15,6 +15,7 @@ from secagg.cli.exits import Exit
 from secagg.errors import ParameterError, RoundFailed, SecaggError
 
 VERBS: Final = {
+    "attest": "The measurement that clients expect of a SIMULATED enclave.",
     "compare": "Train once under every protocol and compare what it costs.",
     "doctor": "What this machine can run, and how to get what is missing.",
     "protocols": "What every protocol promises and sends.",

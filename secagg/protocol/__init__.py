@@ -27,6 +27,7 @@ from secagg.protocol.guarantees import (
     Level,
     Validity,
 )
+from secagg.protocol.identity import Identities, Identity
 from secagg.protocol.interface import Protocol, Traffic
 from secagg.protocol.party import DONE, FAILED, Fate, Party, on
 from secagg.protocol.task import ClientPolicy, Plan, Roster, Session, Task
@@ -50,6 +51,8 @@ __all__ = [
     "Fail",
     "Fate",
     "Guarantees",
+    "Identities",
+    "Identity",
     "Input",
     "Level",
     "Party",

@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 from secagg.errors import LocalProtocolError, ParameterError
 from secagg.protocol.effects import Record
 from secagg.protocol.guarantees import Guarantees, Level
+from secagg.protocol.identity import Identity
 from secagg.protocol.party import Party
 from secagg.protocol.task import ClientPolicy, Plan, Session, Task
 from secagg.types import PartyId, Rng, Role
@@ -32,6 +33,8 @@ class Protocol(ABC):
         levels: what is promised at each level offered.
         roles: the state machine of each role.
         traffic_formula: the formula behind `traffic`, in words, for documents.
+        identified: whether parties bring an `Identity`, and the roster their keys.
+        isolated: roles that a driver should run in a process of their own.
     """
 
     name: ClassVar[str]
@@ -40,6 +43,8 @@ class Protocol(ABC):
     levels: ClassVar[Mapping[Level, Guarantees]]
     roles: ClassVar[Mapping[Role, type[Party]]]
     traffic_formula: ClassVar[str]
+    identified: ClassVar[bool] = False
+    isolated: ClassVar[frozenset[Role]] = frozenset()
 
     @abstractmethod
     def plan(self, task: Task) -> Plan:
@@ -75,7 +80,14 @@ class Protocol(ABC):
             offered = ", ".join(self.levels)
             raise ParameterError(f"{self.name} offers level {offered}; got {level}") from None
 
-    def party(self, session: Session, me: PartyId, rng: Rng, policy: ClientPolicy) -> Party:
+    def party(
+        self,
+        session: Session,
+        me: PartyId,
+        rng: Rng,
+        policy: ClientPolicy,
+        identity: Identity | None = None,
+    ) -> Party:
         """A party ready to start. It has checked the plan, a client also against its own policy.
 
         Raises:
@@ -93,7 +105,21 @@ class Protocol(ABC):
             )
         if me.role is Role.CLIENT:
             policy.admit(plan, guarantees)
-        return self.roles[me.role](session, me, rng)
+        if not self.identified:
+            return self.roles[me.role](session, me, rng)
+        if identity is None:
+            raise LocalProtocolError(f"{self.name} needs an identity for {me}")
+        return self.identified_party(session, me, rng, identity)
+
+    def identified_party(
+        self, session: Session, me: PartyId, rng: Rng, identity: Identity
+    ) -> Party:
+        """The party with its own side. Protocols that are `identified` define this.
+
+        Raises:
+            ParameterError: the identity is not what this role needs, or not the roster's.
+        """
+        raise NotImplementedError
 
     def restore(
         self,
@@ -102,6 +128,7 @@ class Protocol(ABC):
         rng: Rng,
         policy: ClientPolicy,
         records: Sequence[Record],
+        identity: Identity | None = None,
     ) -> Party:
         """A party as it was when it remembered the last of `records`.
 
@@ -112,7 +139,7 @@ class Protocol(ABC):
             LocalProtocolError: this role is declared not restorable.
             DecodeError: not the records of this party, in order.
         """
-        party = self.party(session, me, rng, policy)
+        party = self.party(session, me, rng, policy, identity)
         if records and not party.restorable:
             raise LocalProtocolError(f"{me} keeps its state in memory only and is lost")
         party.restore(records)

@@ -78,7 +78,8 @@ class Party(ABC):
     Attributes:
         phases: in order; a party only moves forward. `done` and `failed` come after them.
         table: the messages of the protocol.
-        restorable: whether a killed party may be rebuilt from its records; if not, it is lost.
+        restorable: whether a killed party may be rebuilt from its records; if not, it is lost, and
+            it never asks to remember anything, because its records would hold its keys.
         tolerant: whether a peer's misbehaviour is answered by ignoring that peer's message (a
             server) or by ending this party (a client, whose only peer is the server).
     """
@@ -160,6 +161,11 @@ class Party(ABC):
     def ended(self) -> bool:
         """Whether the party is done or failed."""
         return self.phase in (DONE, FAILED)
+
+    @property
+    def cpu_elsewhere(self) -> float:
+        """CPU seconds that this party spent in another process."""
+        return 0.0
 
     @property
     def takes_input(self) -> bool:
@@ -319,7 +325,8 @@ class Party(ABC):
             self._call_rng = None
             if self._seed is not None:
                 self._seed.wipe()
-        result.insert(0, Remember(record))
+        if self.restorable:
+            result.insert(0, Remember(record))
         self._last = (key, result)
         self._sequence += 1
         return result

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from secagg.crypto.digest import DIGEST_BYTES, digest, encode_party
+from secagg.crypto.signing import PUBLIC_KEY_BYTES
 from secagg.errors import ParameterError, PolicyError
 from secagg.protocol.guarantees import Adversary, Guarantees, Level
 from secagg.types import SERVER, PartyId, Ring, Rng, Role
@@ -171,16 +172,50 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Roster(msgspec.Struct, frozen=True, array_like=True):
-    """Who exists: the parties by roster index, in a numbered epoch."""
+    """Who exists: the parties by roster index, in a numbered epoch.
+
+    Attributes:
+        epoch: raised with every change.
+        clients: by roster index.
+        keys: each client's public signing key, or none where no protocol needs them.
+
+    Raises:
+        ParameterError: keys that are not one of 32 bytes for each client, all distinct.
+    """
 
     epoch: int
     clients: tuple[PartyId, ...]
+    keys: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.keys:
+            return
+        if len(self.keys) != len(self.clients):
+            raise ParameterError(
+                f"expected a key for each of {len(self.clients)} clients, got {len(self.keys)}"
+            )
+        if any(len(key) != PUBLIC_KEY_BYTES for key in self.keys):
+            raise ParameterError(f"a signing key has {PUBLIC_KEY_BYTES} bytes")
+        if len(set(self.keys)) != len(self.keys):
+            raise ParameterError("expected distinct keys, got one twice: one client as two")
 
     @property
     def digest(self) -> bytes:
-        """32 bytes over epoch and members."""
+        """32 bytes over epoch and members, and their keys if there are any."""
         members = b"".join(encode_party(party) for party in self.clients)
-        return digest("roster", self.epoch.to_bytes(8, "big"), members)
+        keys = (b"".join(self.keys),) if self.keys else ()
+        return digest("roster", self.epoch.to_bytes(8, "big"), members, *keys)
+
+    def key_of(self, party: PartyId) -> bytes:
+        """A client's public key.
+
+        Raises:
+            ParameterError: it is not in the roster, or the roster has no keys.
+        """
+        try:
+            return self.keys[self.clients.index(party)]
+        except (ValueError, IndexError):
+            raise ParameterError(f"the roster has no key of {party}") from None
 
 
 @dataclass(frozen=True)

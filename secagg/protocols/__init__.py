@@ -14,7 +14,7 @@ from typing import Final
 from secagg.errors import ParameterError
 from secagg.protocol import Protocol
 
-NAMES: Final = ("plain", "bfv", "ckks", "secagg", "secagg_plus")
+NAMES: Final = ("plain", "secagg", "secagg_plus", "bfv", "ckks", "enclave")
 _GROUP: Final = "secagg.protocols"
 
 

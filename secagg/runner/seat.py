@@ -8,17 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from secagg.errors import LocalProtocolError
 from secagg.protocol import (
     ClientPolicy,
     Effect,
     Fail,
+    Identity,
     Party,
     Protocol,
     Record,
     Remember,
     Session,
 )
+from secagg.runner.isolation import EnclaveHost
 from secagg.runner.outcome import PartyReport
 from secagg.types import PartyId, Rng
 
@@ -34,6 +35,8 @@ class Seat:
     Attributes:
         lifetime: messages that it sends before it vanishes; None if it stays.
         kills: ordinals of the effects before which it is killed.
+        identity: what it brings along, where the protocol asks for it.
+        host: of the process that it lives in, if that is not this one.
     """
 
     protocol: Protocol
@@ -43,6 +46,8 @@ class Seat:
     policy: ClientPolicy
     lifetime: int | None
     kills: set[int]
+    identity: Identity | None = None
+    host: EnclaveHost | None = None
 
     def __post_init__(self) -> None:
         self.report = PartyReport()
@@ -52,7 +57,13 @@ class Seat:
         self._noted_phase = ""
         self._durable = bool(self.kills)
         self._records: list[Record] = []
-        self.party: Party = self.protocol.party(self.session, self.me, self.rng, self.policy)
+        self.party: Party = (
+            self.protocol.party(self.session, self.me, self.rng, self.policy, self.identity)
+            if self.host is None
+            else self.host.party(self.protocol, self.session, self.me, self.rng)
+        )
+        # The start of a process of its own is this party's work as well.
+        self.report.cpu_seconds = self.party.cpu_elsewhere
 
     @property
     def waiting(self) -> bool:
@@ -66,12 +77,13 @@ class Seat:
 
     @contextmanager
     def on_the_clock(self) -> Iterator[None]:
-        """Count this thread's CPU time for the party."""
-        before = time.thread_time()
+        """Count this thread's CPU time for the party, and what it spent in its own process."""
+        before, elsewhere = time.thread_time(), self.party.cpu_elsewhere
         try:
             yield
         finally:
-            self.report.cpu_seconds += time.thread_time() - before
+            spent = self.party.cpu_elsewhere - elsewhere
+            self.report.cpu_seconds += time.thread_time() - before + spent
 
     def carry_out(self, effects: list[Effect], act: EffectAction) -> None:
         """Carry effects out in order: remembering here, everything else through `act`.
@@ -96,13 +108,13 @@ class Seat:
 
     def restore(self) -> None:
         """Start over from the records; a role that cannot be restored is gone."""
-        try:
-            self.party = self.protocol.restore(
-                self.session, self.me, self.rng, self.policy, list(self._records)
-            )
-        except LocalProtocolError as error:
+        if not self.party.restorable:
             self.gone = True
-            self.report.failure = str(error)
+            self.report.failure = f"{self.me} keeps its state in memory only and is lost"
+            return
+        self.party = self.protocol.restore(
+            self.session, self.me, self.rng, self.policy, list(self._records), self.identity
+        )
 
     def _remember(self, record: Record) -> None:
         if not self._durable:

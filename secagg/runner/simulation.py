@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
+from secagg.attestation import measure_installed
 from secagg.crypto.rng import SEED_BYTES, StreamRng
 from secagg.errors import (
     DecodeError,
@@ -25,12 +26,14 @@ from secagg.protocol import (
     Effect,
     Event,
     Fail,
+    Identities,
     Input,
     Protocol,
     Send,
     Session,
 )
 from secagg.runner.faults import Faults, InOrder, Schedule
+from secagg.runner.isolation import EnclaveHost
 from secagg.runner.outcome import Outcome
 from secagg.runner.seat import Killed, Seat
 from secagg.transcript import Fate, Transcript
@@ -75,6 +78,8 @@ def run(
     policy: ClientPolicy | None = None,
     schedule: Schedule | None = None,
     transcript: Transcript | None = None,
+    identities: Identities | None = None,
+    host: EnclaveHost | None = None,
 ) -> Outcome:
     """Run one session from start to end.
 
@@ -90,6 +95,10 @@ def run(
         policy: of every client; by default they accept the plan, as its author would.
         schedule: the order in which things happen; by default as sent.
         transcript: where to note the messages.
+        identities: what the parties bring along, where the protocol asks for it. By default they
+            are drawn from `rng`, and the session becomes one with their roster.
+        host: the process in which the protocol's isolated role lives; without one it lives here.
+            The clients then trust the SIMULATED platform of that process.
 
     Raises:
         ParameterError: the plan is not the protocol's own.
@@ -97,8 +106,25 @@ def run(
         InputError: a vector that is no input of this plan.
         LocalProtocolError: inputs or faults of somebody who has no part in the session.
     """
+    if protocol.identified and identities is None:
+        if session.roster.keys:
+            raise LocalProtocolError("the roster has keys, so the identities must be given")
+        now = 0 if host is None else int(time.time())
+        identities = Identities.drawn(session.plan, rng, measure_installed().value, now)
+        session = replace(session, roster=identities.roster)
+    if host is not None and identities is not None:
+        identities = identities.trusting(host.ready.root)
     return _Simulation(
-        protocol, session, inputs, rng, faults or Faults(), policy, schedule, transcript
+        protocol,
+        session,
+        inputs,
+        rng,
+        faults or Faults(),
+        policy,
+        schedule,
+        transcript,
+        identities,
+        host,
     ).run()
 
 
@@ -113,6 +139,8 @@ class _Simulation:
         policy: ClientPolicy | None,
         schedule: Schedule | None,
         transcript: Transcript | None,
+        identities: Identities | None,
+        host: EnclaveHost | None,
     ) -> None:
         plan = session.plan
         strangers = {*inputs, *faults.lost, *faults.kills} - session.members
@@ -136,6 +164,8 @@ class _Simulation:
                 policy or ClientPolicy.accepting(plan),
                 faults.lost.get(party),
                 set(faults.kills.get(party, ())),
+                None if identities is None else identities.of.get(party),
+                host if party.role in protocol.isolated else None,
             )
             for party in plan.parties
         }

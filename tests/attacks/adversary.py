@@ -28,8 +28,9 @@ from secagg.protocol import (
     Send,
     Session,
 )
+from secagg.protocol.cohort import encode_bitmap
 from secagg.protocols._masking.client import MaskingClient
-from secagg.protocols._masking.messages import UnmaskRequest, encode_bitmap
+from secagg.protocols._masking.messages import UnmaskRequest
 from secagg.protocols._masking.plan import MaskingPlan
 from secagg.types import SERVER, PartyId, RingVector, Rng, client
 from secagg.wire import Envelope, Frame, Message

@@ -17,11 +17,11 @@ from secagg.crypto import aead, kdf, shamir
 from secagg.crypto.agreement import PrivateKey
 from secagg.crypto.rng import seeded
 from secagg.protocol import Effect, Fail, Input, Send
+from secagg.protocol.cohort import encode_bitmap
 from secagg.protocols._masking.client import SHARE_STEP
 from secagg.protocols._masking.messages import (
     KeyBook,
     ShareBundle,
-    encode_bitmap,
     encode_numbers,
 )
 from secagg.protocols._masking.plan import MaskingPlan, cohort_root

@@ -13,6 +13,7 @@ from secagg import kernels
 from secagg.crypto import shamir
 from secagg.crypto.agreement import PrivateKey
 from secagg.protocol import Session
+from secagg.protocol.cohort import decode_bitmap
 from secagg.protocols._masking.client import MaskingClient
 from secagg.protocols._masking.messages import (
     SEALED_SHARES_BYTES,
@@ -23,7 +24,6 @@ from secagg.protocols._masking.messages import (
     ShareKeys,
     UnmaskRequest,
     UnmaskShares,
-    decode_bitmap,
     decode_numbers,
 )
 from secagg.protocols._masking.plan import mask_keypair_seed, pair_mask, self_mask, transcript

@@ -19,9 +19,10 @@ from attacks.server_view import ServerView
 
 from secagg.errors import LocalProtocolError
 from secagg.protocol import Send
+from secagg.protocol.cohort import encode_bitmap
 from secagg.protocol.memory import START, RecordHead
 from secagg.protocols._masking.client import MaskingClient
-from secagg.protocols._masking.messages import UnmaskRequest, UnmaskShares, encode_bitmap
+from secagg.protocols._masking.messages import UnmaskRequest, UnmaskShares
 from secagg.types import SERVER, PartyId, client
 
 VICTIM = 0

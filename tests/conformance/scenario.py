@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from secagg import protocols
+from secagg.attestation import measure_installed
 from secagg.crypto.rng import seeded, uniform_below
-from secagg.protocol import ClientPolicy, Party, Protocol, Session, Task
+from secagg.protocol import (
+    ClientPolicy,
+    Identities,
+    Identity,
+    Input,
+    Party,
+    Protocol,
+    Record,
+    Send,
+    Session,
+    Task,
+)
 from secagg.runner import Faults, Outcome, Schedule, run
 from secagg.transcript import Transcript
 from secagg.types import PartyId, Ring, RingVector, Role, client
+from secagg.wire import Message
 
 BOUND = 1000
 LENGTH = 17
@@ -35,9 +48,22 @@ class Scenario:
         clients = tuple(client(number) for number in range(self.count))
         self.plan = self.protocol.plan(Task(clients=clients, **settings))
         self.rng = seeded(self.seed)
-        self.session = Session.fresh(self.plan, self.rng)
+        self.identities = self._identities() if self.protocol.identified else None
+        roster = self.identities.roster if self.identities is not None else None
+        self.session = Session.fresh(self.plan, self.rng, roster=roster)
         self.values = {party: self._draw() for party in clients}
         self.inputs = {party: to_ring(v, self.plan.ring) for party, v in self.values.items()}
+
+    @property
+    def collector(self) -> PartyId:
+        """The party that releases the sum: the first that is no client."""
+        return next(party for party in self.plan.parties if party.role is not Role.CLIENT)
+
+    def _identities(self) -> Identities:
+        return Identities.drawn(self.plan, self.rng, measure_installed().value)
+
+    def identity(self, who: PartyId) -> Identity | None:
+        return None if self.identities is None else self.identities.of.get(who)
 
     def _draw(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         bound = self.plan.task.bound
@@ -62,12 +88,35 @@ class Scenario:
             faults,
             schedule=schedule,
             transcript=transcript,
+            identities=self.identities,
         )
 
     def party(self, who: PartyId, policy: ClientPolicy | None = None) -> Party:
         return self.protocol.party(
-            self.session, who, self.rng, policy or ClientPolicy.accepting(self.plan)
+            self.session,
+            who,
+            self.rng,
+            policy or ClientPolicy.accepting(self.plan),
+            self.identity(who),
         )
+
+    def restore(self, who: PartyId, records: Sequence[Record]) -> Party:
+        policy = ClientPolicy.accepting(self.plan)
+        return self.protocol.restore(
+            self.session, who, self.rng, policy, records, self.identity(who)
+        )
+
+    def first_words(self, listener: Party) -> tuple[Message, PartyId]:
+        """Start this party; the first message that client 0 then sends to it, not yet handled."""
+        me = client(0)
+        party = self.party(me)
+        told = [e.message for e in listener.start() if isinstance(e, Send) and e.to == me]
+        said = party.start()
+        for message in told:
+            said += party.handle(message, listener.me)
+        if not any(isinstance(effect, Send) for effect in said):
+            said += party.handle(Input(self.inputs[me]), me)
+        return next(e.message for e in said if isinstance(e, Send) and e.to == listener.me), me
 
     def expected(self, included: Iterable[PartyId]) -> RingVector:
         total = np.sum([self.values[party] for party in included], axis=0)

@@ -34,7 +34,7 @@ from secagg.protocol import (
     Session,
 )
 from secagg.runner import Faults
-from secagg.types import SERVER, PartyId, Role, client
+from secagg.types import PartyId, Role, client
 from secagg.wire import ENVELOPE_BYTES, Envelope, Frame, Message
 
 
@@ -135,10 +135,8 @@ class _Hasty:
 def test_a_second_different_message_is_not_taken(protocol: Protocol) -> None:
     """The first of two contradicting messages counts, and the sender is named."""
     scenario = Scenario(protocol, 3)
-    server = scenario.party(SERVER)
-    server.start()
-    frame, sender, _ = next(f for f in frames_of(scenario) if f[2] == SERVER)
-    message = protocol.table.decode(frame).message
+    server = scenario.party(scenario.collector)
+    message, sender = scenario.first_words(server)
     server.handle(message, sender)
     assert server.when(message, sender) == "late"
     altered = _altered(message)
@@ -252,7 +250,7 @@ def test_every_message_encodes_to_what_it_was_decoded_from(protocol: Protocol) -
 def test_a_party_that_failed_releases_nothing_more(protocol: Protocol) -> None:
     scenario = Scenario(protocol, 3)
     vector = scenario.inputs[client(0)]
-    for victim in (client(0), SERVER):
+    for victim in (client(0), scenario.collector):
         party = scenario.party(victim)
         party.start()
         effects = party.handle(Deadline(party.phase), party.me)

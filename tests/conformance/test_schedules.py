@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from secagg import protocols
 from secagg.errors import DecodeError, LocalProtocolError
 from secagg.protocol import (
-    ClientPolicy,
     Deadline,
     Input,
     Party,
@@ -150,15 +149,14 @@ def _check_that_it_is_lost(fragile: Protocol, role: Role) -> None:
         scenario.check(outcome)
         if role is Role.CLIENT:
             assert set(outcome.included) >= set(scenario.plan.task.clients) - {victim}
-        elif role is Role.SERVER:
+        elif role is scenario.collector.role:
             assert outcome.total is None
 
 
 def test_a_party_restored_without_records_is_fresh(protocol: Protocol) -> None:
     scenario = Scenario(protocol, 3)
     me = client(0)
-    policy = ClientPolicy.accepting(scenario.plan)
-    party = protocol.restore(scenario.session, me, scenario.rng, policy, [])
+    party = scenario.restore(me, [])
     party.start()
     with pytest.raises(LocalProtocolError, match="fresh"):
         party.restore([])
@@ -169,23 +167,21 @@ def test_a_party_restored_without_records_is_fresh(protocol: Protocol) -> None:
 def test_records_of_another_party_or_session_are_refused(protocol: Protocol) -> None:
     """First, middle and final records alike: what they hold would be sent in the wrong place."""
     scenario, other = Scenario(protocol, 3), Scenario(protocol, 3, seed=2)
-    policy = ClientPolicy.accepting(scenario.plan)
     party = scenario.party(client(0))
     first = [e.record for e in party.start() if isinstance(e, Remember)]
     ended = party.handle(Deadline(party.phase), client(0))
     final = [e.record for e in ended if isinstance(e, Remember)]
     assert final[0].final
     for records in (first, final):
-        for session, me in ((scenario.session, client(1)), (other.session, client(0))):
+        for world, me in ((scenario, client(1)), (other, client(0))):
             with pytest.raises(DecodeError, match="another's"):
-                protocol.restore(session, me, scenario.rng, policy, records)
-        restored = protocol.restore(scenario.session, client(0), scenario.rng, policy, records)
+                world.restore(me, records)
+        restored = scenario.restore(client(0), records)
         assert restored.ended == (records is final)
 
 
 def test_damaged_records_are_refused(protocol: Protocol) -> None:
     scenario = Scenario(protocol, 3)
-    policy = ClientPolicy.accepting(scenario.plan)
     party = scenario.party(client(0))
     (start,) = [e.record for e in party.start() if isinstance(e, Remember)]
     given = party.handle(Input(scenario.inputs[client(0)]), client(0))
@@ -194,7 +190,7 @@ def test_damaged_records_are_refused(protocol: Protocol) -> None:
     for records in ([damaged], [start, start], [] if second.final else [second]):
         if records:
             with pytest.raises(DecodeError):
-                protocol.restore(scenario.session, client(0), scenario.rng, policy, records)
+                scenario.restore(client(0), records)
 
 
 def _fragile(protocol: Protocol, role: Role) -> Protocol:

@@ -36,7 +36,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(HERE / "toy.py", root / "secagg" / "protocols" / "toy.py")
     names = root / "secagg" / "protocols" / "__init__.py"
     before = names.read_text()
-    after = before.replace('"secagg_plus")', '"secagg_plus", "toy")')
+    after = before.replace('"secagg_plus"', '"secagg_plus", "toy"')
     assert after != before
     names.write_text(after)
     return root

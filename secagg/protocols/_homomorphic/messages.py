@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated, Final
 
-import numpy as np
 from msgspec import Meta
 
-from secagg.errors import RemoteProtocolError
+from secagg.errors import DecodeError, RemoteProtocolError
+from secagg.protocol.cohort import decode_bitmap, encode_bitmap
 from secagg.types import PartyId, Role
 from secagg.wire import MAX_BODY_BYTES, Message, MessageTable, Tail
 
@@ -71,7 +71,7 @@ TABLE: Final = MessageTable((OfferContext, RelayContext, Upload, OpenSum, Opened
 
 def bitmap(members: Collection[PartyId], clients: tuple[PartyId, ...]) -> bytes:
     """A set of clients, one bit each, padded with zeros to a whole byte."""
-    return np.packbits([party in members for party in clients], bitorder="little").tobytes()
+    return encode_bitmap(clients, (party.number for party in members))
 
 
 def members(encoded: bytes, clients: tuple[PartyId, ...], sender: PartyId) -> tuple[PartyId, ...]:
@@ -80,8 +80,8 @@ def members(encoded: bytes, clients: tuple[PartyId, ...], sender: PartyId) -> tu
     Raises:
         RemoteProtocolError: not the one encoding of a set of these clients.
     """
-    bits = np.unpackbits(np.frombuffer(encoded, dtype=np.uint8), bitorder="little")
-    found = tuple(party for party, bit in zip(clients, bits, strict=False) if bit)
-    if bitmap(frozenset(found), clients) != encoded:
-        raise RemoteProtocolError(sender, f"expected a bitmap over {len(clients)} clients")
-    return found
+    try:
+        numbers = decode_bitmap(clients, encoded)
+    except DecodeError as error:
+        raise RemoteProtocolError(sender, str(error)) from None
+    return tuple(party for party in clients if party.number in numbers)

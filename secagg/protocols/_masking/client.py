@@ -24,6 +24,7 @@ from secagg.errors import (
     VerificationError,
 )
 from secagg.protocol import Done, Effects, Input, Party, Send, Session, on
+from secagg.protocol.cohort import decode_bitmap
 from secagg.protocols._masking.messages import (
     KEY_BYTES,
     SEALED_SHARES_BYTES,
@@ -35,7 +36,6 @@ from secagg.protocols._masking.messages import (
     ShareKeys,
     UnmaskRequest,
     UnmaskShares,
-    decode_bitmap,
     decode_numbers,
 )
 from secagg.protocols._masking.plan import (

@@ -6,7 +6,7 @@ follow from the plan alone. Sets of clients are bitmaps over the plan's clients.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Final
 
@@ -16,7 +16,7 @@ from msgspec import Meta
 from secagg.crypto import aead
 from secagg.crypto.shamir import SHARE_BYTES
 from secagg.errors import DecodeError
-from secagg.types import PartyId, Role
+from secagg.types import Role
 from secagg.wire import MAX_BODY_BYTES, Message, MessageTable, Tail
 
 KEY_BYTES: Final = 32
@@ -133,29 +133,3 @@ def decode_numbers(column: bytes) -> tuple[int, ...]:
     if any(a >= b for a, b in pairwise(numbers)):
         raise DecodeError("roster indices must ascend strictly")
     return numbers
-
-
-def bitmap_size(clients: Sequence[PartyId]) -> int:
-    """Bytes of a bitmap over these clients."""
-    return (len(clients) + 7) // 8
-
-
-def encode_bitmap(clients: Sequence[PartyId], members: Iterable[int]) -> bytes:
-    """The set of roster indices `members` as a bitmap: bit i (little-endian) is clients[i]."""
-    chosen = set(members)
-    bits = np.fromiter((party.number in chosen for party in clients), dtype=bool)
-    return np.packbits(bits, bitorder="little").tobytes()
-
-
-def decode_bitmap(clients: Sequence[PartyId], bitmap: bytes) -> frozenset[int]:
-    """The inverse of `encode_bitmap`.
-
-    Raises:
-        DecodeError: another length, or bits beyond the last client.
-    """
-    if len(bitmap) != bitmap_size(clients):
-        raise DecodeError(f"expected a bitmap of {bitmap_size(clients)} bytes, got {len(bitmap)}")
-    bits = np.unpackbits(np.frombuffer(bitmap, dtype=np.uint8), bitorder="little")
-    if bits[len(clients) :].any():
-        raise DecodeError("a bitmap has no bits beyond the last client")
-    return frozenset(clients[position].number for position in np.flatnonzero(bits).tolist())

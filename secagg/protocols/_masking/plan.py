@@ -12,11 +12,11 @@ from secagg.crypto.shamir import SHARE_BYTES
 from secagg.errors import ParameterError
 from secagg.kernels import MaskStream
 from secagg.protocol import Level, Plan, Session, Task, Traffic
+from secagg.protocol.cohort import bitmap_size
 from secagg.protocols._masking.messages import (
     INDEX_BYTES,
     KEY_BYTES,
     SEALED_SHARES_BYTES,
-    bitmap_size,
 )
 from secagg.protocols._masking.parameters import (
     GraphParameters,

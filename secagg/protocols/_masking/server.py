@@ -25,6 +25,7 @@ from secagg.errors import (
 )
 from secagg.kernels import MaskStream
 from secagg.protocol import Deadline, Done, Effects, Fail, Party, Send, Session, on
+from secagg.protocol.cohort import encode_bitmap
 from secagg.protocols._masking.client import PHASES
 from secagg.protocols._masking.graph import CompleteGraph, NeighbourGraph, draw_graph
 from secagg.protocols._masking.messages import (
@@ -37,7 +38,6 @@ from secagg.protocols._masking.messages import (
     ShareKeys,
     UnmaskRequest,
     UnmaskShares,
-    encode_bitmap,
     encode_numbers,
 )
 from secagg.protocols._masking.plan import (

@@ -176,7 +176,7 @@ def test_sessions_that_are_refused(changes: dict[str, Any], match: str) -> None:
 
 
 def test_unknown_protocols_are_named() -> None:
-    with pytest.raises(ParameterError, match=r"plain, .*secagg_plus; got 'telepathy'"):
+    with pytest.raises(ParameterError, match=r"plain, secagg, secagg_plus, .*got 'telepathy'"):
         protocols.get("telepathy")
 
 

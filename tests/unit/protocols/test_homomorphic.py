@@ -268,7 +268,7 @@ def test_bitmaps_have_one_encoding() -> None:
     encoded = bitmap(chosen, clients)
     assert members(encoded, clients, SERVER) == tuple(sorted(chosen))
     for wrong in (encoded + b"\0", encoded[:1], b"\x00\x08", b""):
-        with pytest.raises(RemoteProtocolError, match="bitmap over 11"):
+        with pytest.raises(RemoteProtocolError, match="bitmap"):
             members(wrong, clients, SERVER)
 
 

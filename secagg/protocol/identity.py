@@ -1,0 +1,70 @@
+"""What a party brings along from its own side: its key, whom it trusts, and the time it sees.
+
+Only protocols that say so (`Protocol.identified`) need this; their rosters carry the clients'
+public keys. `Identities` draws all of them for a simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from secagg.attestation import Policy, SimulatedPlatform
+from secagg.crypto.rng import SEED_BYTES
+from secagg.crypto.signing import SigningKey
+from secagg.protocol.task import Plan, Roster
+from secagg.types import PartyId, Rng, Secret
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One party's own side. Nothing here comes from a peer.
+
+    Attributes:
+        key: with which a client signs; its public half is in the roster.
+        trust: by which a client judges the enclave's evidence.
+        platform: on which an enclave runs.
+        now: seconds since 1970 by the party's own clock, read by its driver when it joined.
+    """
+
+    key: SigningKey | None = None
+    trust: Policy | None = None
+    platform: SimulatedPlatform | None = field(default=None, repr=False)
+    now: int = 0
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Everybody's, as only a simulation has them.
+
+    Attributes:
+        roster: the clients with their public keys.
+        of: each party's identity.
+    """
+
+    roster: Roster
+    of: Mapping[PartyId, Identity]
+
+    @classmethod
+    def drawn(cls, plan: Plan, rng: Rng, measurement: bytes, now: int = 0) -> Identities:
+        """Fresh keys for all clients, and one SIMULATED platform that they trust."""
+        platform = SimulatedPlatform(Secret(rng.bytes(SEED_BYTES)), measurement, now)
+        trust = Policy(
+            roots=frozenset({platform.root}), measurements=frozenset({platform.measurement})
+        )
+        clients = plan.task.clients
+        keys = {party: SigningKey(Secret(rng.bytes(SEED_BYTES))) for party in clients}
+        roster = Roster(0, clients, tuple(key.public for key in keys.values()))
+        of = {party: Identity(key=key, trust=trust, now=now) for party, key in keys.items()}
+        others = {party for party in plan.parties if party not in keys}
+        return cls(roster, of | {party: Identity(platform=platform, now=now) for party in others})
+
+    def trusting(self, root: bytes) -> Identities:
+        """The same, with clients that trust another platform."""
+        changed = {
+            party: replace(identity, trust=replace(identity.trust, roots=frozenset({root})))
+            if identity.trust is not None
+            else identity
+            for party, identity in self.of.items()
+        }
+        return Identities(self.roster, changed)

@@ -1,0 +1,266 @@
+"""The enclave's own process, seen from the host: it starts it, carries sealed frames, buries it.
+
+The host never holds an update, a seed or a key of the round. What it can do is lose the round: by
+killing the process, by dropping frames, by starting another process. It cannot get a sum over
+fewer clients than planned, or any sum twice from one process.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from secagg import errors
+from secagg.attestation.measurement import DISTRIBUTIONS, ENTRY, LAUNCH_FLAGS, native_module
+from secagg.enclave import channel
+from secagg.errors import DecodeError, LocalProtocolError, RemoteProtocolError, UnavailableError
+from secagg.protocol import (
+    FAILED,
+    Accuse,
+    Deadline,
+    Done,
+    Effect,
+    Event,
+    Fail,
+    Fate,
+    Input,
+    Party,
+    Protocol,
+    Send,
+    Session,
+)
+from secagg.types import PartyId, Rng
+from secagg.wire import Envelope, Frame, Message, MessageTable
+
+TIMEOUT_SECONDS: Final = 120.0
+
+
+class EnclaveLost(Exception):
+    """The process died, hung, or spoke nonsense. The round in it is lost."""
+
+
+class EnclaveHost:
+    """One enclave process. Use it in a `with` block, which ends it.
+
+    Attributes:
+        pid: of the process.
+        ready: what the process said of itself: root, measurement and safeguards. SIMULATED.
+    """
+
+    def __init__(self, command: list[str], timeout: float) -> None:
+        ours, theirs = socket.socketpair()
+        ours.settimeout(timeout)
+        self._socket = ours
+        self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+        )
+        theirs.close()
+        self.pid = self._process.pid
+        self.cpu_seconds = 0.0
+        try:
+            ready = self._receive()
+        except EnclaveLost as error:
+            raise UnavailableError(f"the enclave's process did not start: {error}") from None
+        if not isinstance(ready, channel.Ready):
+            self.close()
+            raise UnavailableError(f"the enclave's process refuses to run: {ready.misuse}")
+        self.ready = ready
+
+    @classmethod
+    def launch(cls, package: Path | None = None, timeout: float = TIMEOUT_SECONDS) -> EnclaveHost:
+        """Start a process from the installed package, or from a copy of it.
+
+        Raises:
+            UnavailableError: it did not come up, for instance because it loaded unmeasured code.
+        """
+        source = package or Path(__file__).parents[1]
+        native = native_module()
+        found = (next(iter(distributions(name=name)), None) for name in DISTRIBUTIONS)
+        places = {str(one.locate_file("")) for one in found if one is not None}
+        command = [
+            *(sys.executable, *LAUNCH_FLAGS, str(source / ENTRY)),
+            *(str(source), "" if native is None else str(native), *sorted(places)),
+        ]
+        return cls(command, timeout)
+
+    @property
+    def status(self) -> tuple[str, ...]:
+        """What protects the process and what does not, for people."""
+        return ("SIMULATED enclave", *map(str, self.ready.safeguards))
+
+    def ask(self, request: channel.Request) -> channel.Reply:
+        """One request, one reply.
+
+        Raises:
+            EnclaveLost: there will be no more replies.
+            LocalProtocolError: the process calls the request a mistake.
+        """
+        try:
+            self._socket.sendall(channel.encode(request))
+        except OSError as error:
+            raise self._lost(str(error)) from None
+        reply = self._receive()
+        if not isinstance(reply, channel.Reply):
+            raise self._lost("it said twice that it is ready")
+        self.cpu_seconds = reply.cpu_seconds
+        if reply.misuse:
+            raise LocalProtocolError(reply.misuse)
+        return reply
+
+    def party(self, protocol: Protocol, session: Session, me: PartyId, rng: Rng) -> Party:
+        """The party in the process, to be driven like any other."""
+        role = protocol.roles[me.role]
+        attributes = {"phases": role.phases, "table": role.table, "tolerant": role.tolerant}
+        proxy: type[IsolatedParty] = type(f"Isolated{role.__name__}", (IsolatedParty,), attributes)
+        return proxy(session, me, rng, self)
+
+    def close(self) -> None:
+        """End the process."""
+        self._socket.close()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> EnclaveHost:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _receive(self) -> channel.Ready | channel.Reply:
+        try:
+            return channel.read_reply(self._socket.recv)
+        except (OSError, EOFError, DecodeError) as error:
+            raise self._lost(str(error)) from None
+
+    def _lost(self, why: str) -> EnclaveLost:
+        self.close()
+        return EnclaveLost(f"{why} (exit status {self._process.returncode})")
+
+
+class IsolatedParty(Party):
+    """The stand-in for a party in another process: frames in, effects out."""
+
+    phases = ("isolated",)
+    table = MessageTable(())
+    restorable = False
+
+    def __init__(self, session: Session, me: PartyId, rng: Rng, host: EnclaveHost) -> None:
+        super().__init__(session, me, rng)
+        self._host = host
+        self._offered: Event | None = None
+        roster = session.roster
+        request = channel.Open(
+            plan=msgspec.msgpack.encode(session.plan),
+            epoch=roster.epoch,
+            clients=roster.clients,
+            keys=roster.keys,
+            job=session.job,
+            training_round=session.training_round,
+            model_digest=session.model_digest,
+            nonce=session.nonce,
+        )
+        self._effects(request)
+
+    @property
+    def cpu_elsewhere(self) -> float:
+        """CPU seconds of the process since its start."""
+        return self._host.cpu_seconds
+
+    def start(self) -> list[Effect]:
+        """Start the party in the process."""
+        return self._effects(channel.Start())
+
+    def when(self, event: Event, sender: PartyId) -> Fate:
+        """As the party in the process sees it; "now" if it is lost, so that `handle` says so."""
+        if self.ended:
+            return "late"
+        try:
+            reply = self._host.ask(self._offer(event, sender))
+        except EnclaveLost:
+            return "now"
+        self._offered = event
+        return "early" if reply.fate == "early" else "now" if reply.fate == "now" else "late"
+
+    def handle(self, event: Event, sender: PartyId) -> list[Effect]:
+        """Let it happen in the process. A process that is gone fails the round."""
+        if self.ended:
+            raise LocalProtocolError(f"{self.me} in phase {self.phase} takes nothing more")
+        if self._offered is not event:
+            fate = self.when(event, sender)
+            if fate != "now":
+                raise LocalProtocolError(f"{self.me}: {type(event).__name__} is {fate}")
+        self._offered = None
+        return self._effects(channel.Proceed())
+
+    def _offer(self, event: Event, sender: PartyId) -> channel.Offer:
+        if isinstance(event, Deadline):
+            return channel.Offer(sender, b"", event.phase)
+        if isinstance(event, Input):
+            raise LocalProtocolError(f"{self.me} takes no Input")
+        frame = self.table.encode(Envelope(self.session.id, sender, self.me, event))
+        return channel.Offer(sender, frame.join(), "")
+
+    def _effects(self, request: channel.Request) -> list[Effect]:
+        try:
+            reply = self._host.ask(request)
+            effects = [self._effect(carried) for carried in reply.effects]
+        except (EnclaveLost, DecodeError) as error:
+            self.phase = FAILED
+            return [
+                Fail(
+                    f"{self.me} is lost: its process ended ({error}); its keys were in memory"
+                    " only, so this round is lost and its inputs stay sealed"
+                )
+            ]
+        self.phase = reply.phase
+        return effects
+
+    def _effect(
+        self, carried: channel.Sent | channel.Accused | channel.Released | channel.Failed
+    ) -> Effect:
+        match carried:
+            case channel.Sent(to=to, frame=data):
+                return Send(to, self._message(Frame.split(data)))
+            case channel.Accused(culprit=culprit, error=name, reason=reason):
+                return Accuse(culprit, _accusation(name, culprit, reason))
+            case channel.Released(total=data, included=included):
+                dtype, length = self.plan.ring.dtype, self.plan.task.length
+                if len(data) != length * dtype.itemsize:
+                    raise DecodeError(f"expected a total of {length} elements")
+                return Done(np.frombuffer(data, dtype=dtype), included)
+            case channel.Failed(reason=reason):
+                return Fail(reason)
+
+    def _message(self, frame: Frame) -> Message:
+        envelope = self.table.decode(frame)
+        if envelope.session != self.session.id or envelope.sender != self.me:
+            raise DecodeError("expected a frame of this session and party")
+        return envelope.message
+
+
+def _accusation(name: str, culprit: PartyId, reason: str) -> RemoteProtocolError:
+    found = getattr(errors, name, None)
+    kind = found if isinstance(found, type) and issubclass(found, RemoteProtocolError) else None
+    try:
+        return (kind or RemoteProtocolError)(culprit, reason)
+    except (TypeError, AttributeError):
+        return RemoteProtocolError(culprit, reason)

@@ -1,0 +1,158 @@
+"""The table of mutated quotes: every field, signed by the root or not, refused for its reason."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from secagg.attestation import (
+    EVIDENCE_BYTES,
+    SIMULATED_SIGNER,
+    Evidence,
+    HardwareVerifier,
+    Policy,
+    Reason,
+    SimulatedPlatform,
+    SimulatedVerifier,
+    TcbStatus,
+)
+from secagg.errors import AttestationError, DecodeError, ParameterError
+from secagg.types import Secret
+
+NOW = 1_800_000_000
+MEASUREMENT, DATA, CONFIGURATION = b"m" * 32, b"d" * 32, b"c" * 32
+PLATFORM = SimulatedPlatform(Secret(b"r" * 32), MEASUREMENT, NOW)
+STRANGER = SimulatedPlatform(Secret(b"s" * 32), MEASUREMENT, NOW)
+POLICY = Policy(
+    roots=frozenset({PLATFORM.root}),
+    measurements=frozenset({MEASUREMENT}),
+    signers=frozenset({SIMULATED_SIGNER}),
+)
+GOOD = PLATFORM.quote(DATA, CONFIGURATION)
+
+SIGNED_MUTATIONS: list[tuple[str, Any, Reason]] = [
+    ("format_version", 2, Reason.UNSUPPORTED),
+    ("algorithm", "INTEL-TDX", Reason.UNSUPPORTED),
+    ("root", STRANGER.root, Reason.UNKNOWN_ROOT),
+    ("measurement", b"x" * 32, Reason.WRONG_MEASUREMENT),
+    ("signer", b"x" * 32, Reason.WRONG_SIGNER),
+    ("security_version", 0, Reason.OLD_SECURITY_VERSION),
+    ("debug", True, Reason.DEBUG),
+    ("platform_tcb", TcbStatus.CONFIGURATION_NEEDED, Reason.PLATFORM),
+    ("platform_tcb", TcbStatus.OUT_OF_DATE, Reason.PLATFORM),
+    ("platform_tcb", TcbStatus.REVOKED, Reason.PLATFORM),
+    ("issued_at", NOW + 31, Reason.NOT_YET_VALID),
+    ("issued_at", NOW - 301, Reason.TOO_OLD),
+    ("issued_at", 0, Reason.TOO_OLD),
+    ("configuration", b"x" * 32, Reason.WRONG_CONFIGURATION),
+    ("report_data", b"x" * 32, Reason.WRONG_REPORT_DATA),
+]
+
+
+def verify(data: bytes, at: int = NOW, policy: Policy = POLICY) -> Evidence:
+    return SimulatedVerifier().verify(
+        data, report_data=DATA, configuration=CONFIGURATION, policy=policy, at=at
+    )
+
+
+def reason_of(data: bytes, at: int = NOW, policy: Policy = POLICY) -> str:
+    with pytest.raises(AttestationError) as caught:
+        verify(data, at, policy)
+    assert str(caught.value).startswith(caught.value.reason)
+    return caught.value.reason
+
+
+def test_good_evidence_is_accepted_in_its_time_only() -> None:
+    assert verify(GOOD.encode()) == GOOD
+    assert len(GOOD.encode()) == EVIDENCE_BYTES
+    for at in (NOW - 30, NOW, NOW + 300):
+        verify(GOOD.encode(), at)
+    assert reason_of(GOOD.encode(), NOW - 31) == Reason.NOT_YET_VALID
+    assert reason_of(GOOD.encode(), NOW + 301) == Reason.TOO_OLD
+
+
+@pytest.mark.parametrize(("field", "value", "reason"), SIGNED_MUTATIONS)
+def test_every_field_that_the_root_signed_wrongly(field: str, value: Any, reason: Reason) -> None:
+    """The platform itself says something else: the policy refuses it, for that."""
+    changed = PLATFORM.sign(replace(GOOD, **{field: value}))
+    assert reason_of(changed.encode()) == reason
+
+
+@pytest.mark.parametrize(("field", "value", "reason"), SIGNED_MUTATIONS)
+def test_every_field_changed_after_signing(field: str, value: Any, reason: Reason) -> None:
+    changed = replace(GOOD, **{field: value})
+    early = {Reason.UNSUPPORTED, Reason.UNKNOWN_ROOT}
+    assert reason_of(changed.encode()) == (reason if reason in early else Reason.BAD_SIGNATURE)
+
+
+def test_the_table_names_every_field() -> None:
+    assert {f.name for f in fields(Evidence)} == {m[0] for m in SIGNED_MUTATIONS} | {"signature"}
+
+
+def test_every_byte_counts() -> None:
+    data = GOOD.encode()
+    allowed = {Reason.MALFORMED, Reason.UNSUPPORTED, Reason.UNKNOWN_ROOT, Reason.BAD_SIGNATURE}
+    for position in range(len(data)):
+        for bit in (1, 128):
+            changed = bytearray(data)
+            changed[position] ^= bit
+            assert reason_of(bytes(changed)) in allowed, position
+
+
+def test_truncated_extended_and_foreign_bytes_are_malformed() -> None:
+    data = GOOD.encode()
+    for bad in (b"", data[:-1], data + b"\0", bytes(len(data)), b"X" * len(data)):
+        assert reason_of(bad) == Reason.MALFORMED
+
+
+def test_another_root_signs_for_itself_only() -> None:
+    foreign = STRANGER.quote(DATA, CONFIGURATION)
+    assert reason_of(foreign.encode()) == Reason.UNKNOWN_ROOT
+    posing = replace(foreign, root=PLATFORM.root)
+    assert reason_of(posing.encode()) == Reason.BAD_SIGNATURE
+
+
+def test_an_empty_policy_refuses_everything() -> None:
+    nothing = Policy(roots=frozenset(), measurements=frozenset())
+    assert reason_of(GOOD.encode(), policy=nothing) == Reason.UNKNOWN_ROOT
+    no_code = replace(POLICY, measurements=frozenset())
+    assert reason_of(GOOD.encode(), policy=no_code) == Reason.WRONG_MEASUREMENT
+    lenient = replace(POLICY, platforms=frozenset(TcbStatus), signers=None)
+    verify(PLATFORM.sign(replace(GOOD, platform_tcb=TcbStatus.REVOKED)).encode(), policy=lenient)
+
+
+def test_a_verifier_of_hardware_refuses_simulated_evidence() -> None:
+    def refused(evidence: Evidence) -> str:
+        with pytest.raises(AttestationError) as caught:
+            HardwareVerifier().verify(
+                evidence.encode(),
+                report_data=DATA,
+                configuration=CONFIGURATION,
+                policy=POLICY,
+                at=NOW,
+            )
+        return caught.value.reason
+
+    assert refused(GOOD) == Reason.SIMULATED
+    assert refused(PLATFORM.sign(replace(GOOD, algorithm="INTEL-TDX"))) == Reason.UNSUPPORTED
+
+
+def test_everything_printed_says_simulated() -> None:
+    for text in (repr(GOOD), repr(PLATFORM), GOOD.algorithm, str(GOOD.describe())):
+        assert "SIMULATED" in text
+
+
+@pytest.mark.parametrize("changes", [{"root": b"short"}, {"issued_at": -1}, {"format_version": -1}])
+def test_what_the_layout_cannot_hold_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ParameterError):
+        replace(GOOD, **changes).encode()
+
+
+def test_an_encoding_is_canonical() -> None:
+    data = bytearray(GOOD.encode())
+    position = data.index(b"SIMULATED") + len(GOOD.algorithm) + 1
+    data[position] = ord("x")
+    with pytest.raises(DecodeError):
+        Evidence.decode(bytes(data))
