@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from secagg import protocols
 from secagg.errors import DecodeError, LocalProtocolError
 from secagg.protocol import (
     Deadline,
-    Input,
+    Effect,
     Party,
     Protocol,
     Record,
@@ -165,32 +165,49 @@ def test_a_party_restored_without_records_is_fresh(protocol: Protocol) -> None:
 
 
 def test_records_of_another_party_or_session_are_refused(protocol: Protocol) -> None:
-    """First, middle and final records alike: what they hold would be sent in the wrong place."""
+    """First and final records alike: what they hold would be sent in the wrong place."""
     scenario, other = Scenario(protocol, 3), Scenario(protocol, 3, seed=2)
-    party = scenario.party(client(0))
-    first = [e.record for e in party.start() if isinstance(e, Remember)]
-    ended = party.handle(Deadline(party.phase), client(0))
-    final = [e.record for e in ended if isinstance(e, Remember)]
+    me, stranger, *_ = _restorable(scenario)
+    party = scenario.party(me)
+    first = _records(party.start())
+    final: list[Record] = []
+    while not party.ended:
+        final = _records(party.handle(Deadline(party.phase), me))
     assert final[0].final
     for records in (first, final):
-        for world, me in ((scenario, client(1)), (other, client(0))):
+        for world, who in ((scenario, stranger), (other, me)):
             with pytest.raises(DecodeError, match="another's"):
-                world.restore(me, records)
-        restored = scenario.restore(client(0), records)
-        assert restored.ended == (records is final)
+                world.restore(who, records)
+        assert scenario.restore(me, records).ended == (records is final)
 
 
 def test_damaged_records_are_refused(protocol: Protocol) -> None:
     scenario = Scenario(protocol, 3)
-    party = scenario.party(client(0))
-    (start,) = [e.record for e in party.start() if isinstance(e, Remember)]
-    given = party.handle(Input(scenario.inputs[client(0)]), client(0))
-    (second,) = [e.record for e in given if isinstance(e, Remember)]
+    me, *_ = _restorable(scenario)
+    party = scenario.party(me)
+    (start,) = _records(party.start())
+    (second,) = _records(party.handle(Deadline(party.phase), me))
     damaged = Record(start.head[:-1], start.tail)
-    for records in ([damaged], [start, start], [] if second.final else [second]):
-        if records:
-            with pytest.raises(DecodeError):
-                scenario.restore(client(0), records)
+    for records in ([damaged], [start, start], [damaged, second][: 1 if second.final else 2]):
+        with pytest.raises(DecodeError):
+            scenario.restore(me, records)
+
+
+def test_a_role_that_is_not_restorable_remembers_nothing(protocol: Protocol) -> None:
+    """Its records would hold its keys, for nobody's use."""
+    scenario = Scenario(protocol, 3)
+    for who in scenario.plan.parties:
+        party = scenario.party(who)
+        assert bool(_records(party.start())) == party.restorable
+
+
+def _restorable(scenario: Scenario) -> list[PartyId]:
+    roles = scenario.protocol.roles
+    return [party for party in scenario.plan.parties if roles[party.role].restorable]
+
+
+def _records(effects: Iterable[Effect]) -> list[Record]:
+    return [effect.record for effect in effects if isinstance(effect, Remember)]
 
 
 def _fragile(protocol: Protocol, role: Role) -> Protocol:
