@@ -226,15 +226,17 @@ class Contender:
     def _error_bound(self, offer: Offer, weights: Sequence[int]) -> float:
         """The codec's bound, and what an inexact sum adds to it.
 
-        An element of the sum is off by at most e. The summed weights W are scaled, and e rounds
-        away when it is less than half of their scale; the mean (S / F) (M / W) then moves by e M /
-        (F W). Otherwise nothing can be promised.
+        An element of the sum is off by at most e. The summed weights W are scaled by s, so they
+        come out within w = floor(e / s + 1/2), 0 if e rounds away. The mean (S / F) (M / W)
+        of magnitude <= clip then moves by at most (e M / F + clip w) / (W - w).
         """
-        codec, error = offer.codec, self.plan.error_bound
-        if 2 * error >= codec.weight_scale and error:
+        codec, error, total = offer.codec, self.plan.error_bound, sum(weights)
+        scale = codec.weight_scale
+        weight_error = (2 * error + scale) // (2 * scale)
+        if weight_error >= total:
             return float("inf")
-        unit = codec.max_weight / (1 << codec.fraction_bits)
-        return codec.error_bound(weights) + error * unit / sum(weights)
+        moved = error * codec.max_weight / (1 << codec.fraction_bits) + codec.clip * weight_error
+        return codec.error_bound(weights) + moved / (total - weight_error)
 
 
 def client_steps(protocol: Protocol) -> int:

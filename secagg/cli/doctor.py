@@ -71,6 +71,7 @@ def command(argv: list[str], *, target: output.Target) -> Exit:
         *_native_core(here),
         *_packages(needed),
         *_protocols(),
+        *_enclave(),
         *_data_sets(),
     ]
     report = output.Report(
@@ -156,6 +157,21 @@ def _protocols() -> Iterator[Check]:
             )
         else:
             yield Check(area="protocols", name=name, state=OK, detail=protocol.title)
+
+
+def _enclave() -> Iterator[Check]:
+    from secagg.runner.isolation import EnclaveHost
+
+    area = "enclave (SIMULATED)"
+    try:
+        with EnclaveHost.launch() as host:
+            safeguards = host.ready.safeguards
+    except UnavailableError as error:
+        yield Check(area=area, name="process", state=MISSING, detail=str(error))
+        return
+    for safeguard in safeguards:
+        state = OK if safeguard.held else MISSING
+        yield Check(area=area, name=safeguard.name, state=state, detail=safeguard.details)
 
 
 def _data_sets() -> Iterator[Check]:
