@@ -107,16 +107,25 @@ class Scenario:
         )
 
     def first_words(self, listener: Party) -> tuple[Message, PartyId]:
-        """Start this party; the first message that client 0 then sends to it, not yet handled."""
-        me = client(0)
-        party = self.party(me)
-        told = [e.message for e in listener.start() if isinstance(e, Send) and e.to == me]
-        said = party.start()
-        for message in told:
-            said += party.handle(message, listener.me)
-        if not any(isinstance(effect, Send) for effect in said):
-            said += party.handle(Input(self.inputs[me]), me)
-        return next(e.message for e in said if isinstance(e, Send) and e.to == listener.me), me
+        """Start everybody; the first message that this party is then sent, not yet handled.
+
+        Whoever speaks unasked comes first; else client 0 is given what it waits for: the words of
+        this party, then its input.
+        """
+        told = [e for e in listener.start() if isinstance(e, Send)]
+        others = [self.party(who) for who in self.plan.parties if who != listener.me]
+        for party in others:
+            said = party.start()
+            if party is others[0]:
+                for send in told:
+                    if send.to == party.me:
+                        said += party.handle(send.message, listener.me)
+            words = [e.message for e in said if isinstance(e, Send) and e.to == listener.me]
+            if words:
+                return words[0], party.me
+        said = others[0].handle(Input(self.inputs[others[0].me]), others[0].me)
+        words = [e.message for e in said if isinstance(e, Send) and e.to == listener.me]
+        return words[0], others[0].me
 
     def expected(self, included: Iterable[PartyId]) -> RingVector:
         total = np.sum([self.values[party] for party in included], axis=0)
