@@ -119,7 +119,7 @@ class Protocol(ABC):
         Raises:
             ParameterError: the identity is not what this role needs, or not the roster's.
         """
-        raise NotImplementedError
+        raise LocalProtocolError(f"{self.name} is identified and does not say how: {me}")
 
     def restore(
         self,

@@ -15,15 +15,12 @@ from abc import ABC
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
-import numpy as np
-
 from secagg.crypto import kdf
 from secagg.crypto.digest import digest, encode_party
 from secagg.crypto.rng import SEED_BYTES, StreamRng
 from secagg.errors import (
     DecodeError,
     DuplicateMessage,
-    InputError,
     LocalProtocolError,
     RemoteProtocolError,
     UnknownParty,
@@ -44,7 +41,7 @@ from secagg.protocol.effects import (
 )
 from secagg.protocol.memory import START, Memory, RecordHead
 from secagg.protocol.task import Session
-from secagg.types import PartyId, RingVector, Rng, Secret
+from secagg.types import PartyId, Rng, Secret
 from secagg.wire import Envelope, Frame, Message, MessageTable
 
 DONE: Final = "done"
@@ -268,7 +265,7 @@ class Party(ABC):
             except RemoteProtocolError as error:
                 return [Accuse(error.culprit, error)]
         elif isinstance(event, Input):
-            self._check_input(event.vector)
+            self.plan.check_input(event.vector)
         handler = self._handlers.get(type(event), {}).get(self.phase)
         if handler is None and isinstance(event, Deadline):
             handler = _fail_at_deadline
@@ -341,23 +338,6 @@ class Party(ABC):
             )
         if self._heard.get((sender, message.KIND), key) != key:
             raise DuplicateMessage(sender, f"expected one {name}, got a second, different one")
-
-    def _check_input(self, vector: RingVector) -> None:
-        ring, length = self.plan.ring, self.plan.task.length
-        if not isinstance(vector, np.ndarray) or vector.dtype != ring.dtype:
-            got = getattr(vector, "dtype", type(vector).__name__)
-            raise InputError(f"expected a vector of {ring.dtype} lanes, got {got}")
-        if vector.shape != (length,) or not vector.flags.c_contiguous:
-            raise InputError(
-                f"expected a contiguous vector of shape ({length},), got {vector.shape}"
-            )
-        if ring.bits < ring.lane_bits and bool(np.any(vector > ring.mask)):
-            raise InputError(f"expected elements of the ring, 0..{ring.mask}; larger ones came")
-        # As signed numbers the elements must lie within the bound, or the sum could wrap.
-        bound = self.plan.task.bound
-        lane = vector.dtype.type
-        if bool(np.any((vector > lane(bound)) & (vector < lane(ring.mask - bound + 1)))):
-            raise InputError(f"expected elements in -{bound}..{bound}; larger ones came")
 
     def _key(self, event: Event, sender: PartyId) -> bytes:
         if isinstance(event, Message):

@@ -12,12 +12,13 @@ from functools import cached_property
 from typing import Final, TypeVar
 
 import msgspec
+import numpy as np
 
 from secagg.crypto.digest import DIGEST_BYTES, digest, encode_party
 from secagg.crypto.signing import PUBLIC_KEY_BYTES
-from secagg.errors import ParameterError, PolicyError
+from secagg.errors import InputError, ParameterError, PolicyError
 from secagg.protocol.guarantees import Adversary, Guarantees, Level
-from secagg.types import SERVER, PartyId, Ring, Rng, Role
+from secagg.types import SERVER, PartyId, Ring, RingVector, Rng, Role
 
 MAX_LENGTH: Final = 1 << 34
 _ROSTER_LIMIT: Final = 1 << 20
@@ -160,6 +161,28 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     def digest(self) -> bytes:
         """32 bytes over everything in the plan."""
         return digest("plan", msgspec.msgpack.encode(self))
+
+    def check_input(self, vector: RingVector) -> None:
+        """Refuse what is no client's vector under this plan.
+
+        Raises:
+            InputError: another type, shape or lane, or an element outside the ring or the bound.
+        """
+        ring, length = self.ring, self.task.length
+        if not isinstance(vector, np.ndarray) or vector.dtype != ring.dtype:
+            got = getattr(vector, "dtype", type(vector).__name__)
+            raise InputError(f"expected a vector of {ring.dtype} lanes, got {got}")
+        if vector.shape != (length,) or not vector.flags.c_contiguous:
+            raise InputError(
+                f"expected a contiguous vector of shape ({length},), got {vector.shape}"
+            )
+        if ring.bits < ring.lane_bits and bool(np.any(vector > ring.mask)):
+            raise InputError(f"expected elements of the ring, 0..{ring.mask}; larger ones came")
+        # As signed numbers the elements must lie within the bound, or the sum could wrap.
+        bound = self.task.bound
+        lane = vector.dtype.type
+        if bool(np.any((vector > lane(bound)) & (vector < lane(ring.mask - bound + 1)))):
+            raise InputError(f"expected elements in -{bound}..{bound}; larger ones came")
 
     def describe(self) -> tuple[tuple[str, str], ...]:
         """The parameters by name, for tables and logs."""

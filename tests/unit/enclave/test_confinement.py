@@ -26,7 +26,7 @@ print(json.dumps([held, {
     "socket": outcome(socket.socket),
     "pair": outcome(socket.socketpair),
     "open": outcome(lambda: os.open("/proc/self/status", os.O_RDONLY)),
-    "write": outcome(lambda: open("/tmp/secagg-probe", "w")),
+    "write": outcome(lambda: open(os.devnull, "w")),
     "execve": outcome(lambda: os.execv("/bin/true", ["true"])),
     "fork": outcome(lambda: os.fork() or os._exit(0)),
 }]))
