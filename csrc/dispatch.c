@@ -58,17 +58,17 @@ static int supports_anything(void)
 }
 
 static const struct secagg_kernels levels[] = {
-    {"portable", supports_anything, NULL},
+    {"portable", supports_anything, NULL, NULL, NULL},
 #if defined(__x86_64__)
-    {"aesni", supports_aesni, secagg_mask_apply_aesni},
-    {"vaes", supports_vaes, secagg_mask_apply_vaes},
+    {"aesni", supports_aesni, secagg_mask_apply_aesni, NULL, NULL},
+    {"vaes", supports_vaes, secagg_mask_apply_vaes, secagg_encode_vaes, secagg_sum_avx2},
 #endif
 };
 
 /* Atomic so that a late selection is a surprise at worst, never a torn pointer. */
 static const struct secagg_kernels *_Atomic in_use = &levels[0];
 
-static const struct secagg_kernels *kernels(void)
+const struct secagg_kernels *secagg_level(void)
 {
     return atomic_load_explicit(&in_use, memory_order_relaxed);
 }
@@ -97,12 +97,12 @@ int secagg_cpu_select(const char *name)
 
 const char *secagg_cpu_selected(void)
 {
-    return kernels()->name;
+    return secagg_level()->name;
 }
 
 int secagg_cpu_has_masks(void)
 {
-    return kernels()->mask_apply != NULL;
+    return secagg_level()->mask_apply != NULL;
 }
 
 void secagg_bytes_wipe(uint8_t *buffer, size_t size)
@@ -110,14 +110,11 @@ void secagg_bytes_wipe(uint8_t *buffer, size_t size)
     wipe(buffer, size);
 }
 
-/* 2^32 blocks of 16 bytes: beyond, the 32-bit block index would repeat. */
-static const uint64_t stream_bytes = UINT64_C(1) << 36;
-
 static int apply(void *total, size_t length, uint64_t offset, unsigned lane_bytes,
                  const struct secagg_mask_stream *streams, size_t count)
 {
-    secagg_mask_kernel *kernel = kernels()->mask_apply;
-    uint64_t limit = stream_bytes / lane_bytes;
+    secagg_mask_kernel *kernel = secagg_level()->mask_apply;
+    uint64_t limit = secagg_stream_bytes / lane_bytes;
     if (kernel == NULL)
         return SECAGG_UNAVAILABLE;
     if (offset > limit || length > limit - offset)

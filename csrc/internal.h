@@ -15,16 +15,47 @@
 typedef void secagg_mask_kernel(uint8_t *total, size_t size, uint64_t start, unsigned lane_bytes,
                                 const struct secagg_mask_stream *streams, size_t count);
 
-/* One table per level. A NULL entry means that the level cannot do it. */
+/* Values that an encode kernel takes at a time. */
+enum { SECAGG_ENCODE_BATCH = 128 };
+
+/* Encodes whole batches as secagg_fixed_encode_masked does, for clip * scale < 2^31 and an offset
+ * at which both keystreams begin a block. Adds to *saturated; returns 0, or anything else if a
+ * value is not finite, when the output is worthless. */
+typedef uint64_t secagg_encode_kernel(uint8_t *out, const float *values, size_t batches,
+                                      uint64_t offset, unsigned lane_bytes,
+                                      const struct secagg_encoding *encoding,
+                                      uint64_t *saturated);
+
+/* Vectors that a sum kernel adds in one pass over the total. */
+enum { SECAGG_SUM_VECTORS = 4 };
+
+/* Adds 1 to SECAGG_SUM_VECTORS packed vectors, from byte `start` of each on, to the first elements
+ * of `total`, and returns how many: a multiple of 8, at most `length`. It reads no more than
+ * `readable` bytes of any vector. The caller adds the rest. */
+typedef size_t secagg_sum_kernel(uint8_t *total, const uint8_t *const *packed, size_t count,
+                                 size_t start, size_t readable, size_t length,
+                                 unsigned lane_bytes, unsigned bits);
+
+/* One table per level. A NULL entry means that the level has no kernel of its own. */
 struct secagg_kernels {
     const char *name;
     int (*supported)(void);
     secagg_mask_kernel *mask_apply;
+    secagg_encode_kernel *encode;
+    secagg_sum_kernel *sum;
 };
+
+/* The level in use. */
+const struct secagg_kernels *secagg_level(void);
+
+/* 2^32 blocks of 16 bytes: beyond, the 32-bit block index would repeat. */
+static const uint64_t secagg_stream_bytes = UINT64_C(1) << 36;
 
 #if defined(__x86_64__)
 secagg_mask_kernel secagg_mask_apply_aesni;
 secagg_mask_kernel secagg_mask_apply_vaes;
+secagg_encode_kernel secagg_encode_vaes;
+secagg_sum_kernel secagg_sum_avx2;
 #endif
 
 /* Declares that a value computed from secrets is public: the verdict whether an input is valid.

@@ -81,13 +81,14 @@ int secagg_ring_unpack_u16(uint16_t *vector, const uint8_t *packed, size_t lengt
 int secagg_ring_unpack_u32(uint32_t *vector, const uint8_t *packed, size_t length, unsigned bits);
 int secagg_ring_unpack_u64(uint64_t *vector, const uint8_t *packed, size_t length, unsigned bits);
 
-/* unpack, added to total instead of stored. */
-int secagg_ring_unpack_add_u16(uint16_t *total, const uint8_t *packed, size_t length,
-                               unsigned bits);
-int secagg_ring_unpack_add_u32(uint32_t *total, const uint8_t *packed, size_t length,
-                               unsigned bits);
-int secagg_ring_unpack_add_u64(uint64_t *total, const uint8_t *packed, size_t length,
-                               unsigned bits);
+/* unpack of `count` vectors, all of them added to total instead of stored.
+ * SECAGG_NOT_CANONICAL, and nothing added, if any has a padding bit set. */
+int secagg_ring_sum_u16(uint16_t *total, const uint8_t *const *packed, size_t count,
+                        size_t length, unsigned bits);
+int secagg_ring_sum_u32(uint32_t *total, const uint8_t *const *packed, size_t count,
+                        size_t length, unsigned bits);
+int secagg_ring_sum_u64(uint64_t *total, const uint8_t *const *packed, size_t count,
+                        size_t length, unsigned bits);
 
 /* Masks: AES-CTR keystreams, added to a vector without being written to memory. */
 
@@ -114,22 +115,48 @@ int secagg_mask_apply_u64(uint64_t *total, size_t length, uint64_t offset,
 
 /* Fixed point. */
 
-/* Let q = clamp(values[i], -clip, clip) * scale, in double. out[i] is, modulo 2^bits, q rounded
- * half to even if randomness is NULL, else floor(q + randomness[i] / 2^32), both exactly.
+/* Let q = clamp(values[i], -clip, clip) * scale, in double, and |q| = whole + part. out[i] is,
+ * modulo 2^bits, q rounded half to even if randomness is NULL; else q's sign times whole, plus one
+ * if randomness[i] is less than part * 2^16, rounded half to even. Both are exact.
  * clip and scale are positive, and ceil(clip * scale) < 2^(bits-1); no |out[i]|, as a signed
  * number, exceeds ceil(clip * scale).
  *
  * *report becomes the number of values with magnitude > clip. SECAGG_NOT_FINITE if a value is
  * infinite or NaN: then out is zero and *report the index of the first such value. */
-int secagg_fixed_encode_u16(uint16_t *out, const float *values, const uint32_t *randomness,
+int secagg_fixed_encode_u16(uint16_t *out, const float *values, const uint16_t *randomness,
                             size_t length, double clip, double scale, unsigned bits,
                             uint64_t *report);
-int secagg_fixed_encode_u32(uint32_t *out, const float *values, const uint32_t *randomness,
+int secagg_fixed_encode_u32(uint32_t *out, const float *values, const uint16_t *randomness,
                             size_t length, double clip, double scale, unsigned bits,
                             uint64_t *report);
-int secagg_fixed_encode_u64(uint64_t *out, const float *values, const uint32_t *randomness,
+int secagg_fixed_encode_u64(uint64_t *out, const float *values, const uint16_t *randomness,
                             size_t length, double clip, double scale, unsigned bits,
                             uint64_t *report);
+
+/* How to encode: as above, with the randomness from one keystream and a mask from another. */
+struct secagg_encoding {
+    double clip;
+    double scale;
+    const struct secagg_mask_stream *rounding; /* or NULL: half to even */
+    const struct secagg_mask_stream *mask;     /* or NULL: no mask */
+    unsigned bits;
+};
+
+/* out[i] is as above, plus the mask's element in the lane, if there is one: then the bits above
+ * `bits` may hold anything. values[0] is number `offset` of the vector, and takes the 16-bit word
+ * of that number of `rounding` and the lane of that number of `mask`; both add (sign 1).
+ *
+ * SECAGG_UNAVAILABLE if there is a keystream and secagg_cpu_has_masks() is 0; SECAGG_PARAMETER as
+ * for secagg_mask_apply; out is unchanged. SECAGG_NOT_FINITE as above. */
+int secagg_fixed_encode_masked_u16(uint16_t *out, const float *values, size_t length,
+                                   uint64_t offset, const struct secagg_encoding *encoding,
+                                   uint64_t *report);
+int secagg_fixed_encode_masked_u32(uint32_t *out, const float *values, size_t length,
+                                   uint64_t offset, const struct secagg_encoding *encoding,
+                                   uint64_t *report);
+int secagg_fixed_encode_masked_u64(uint64_t *out, const float *values, size_t length,
+                                   uint64_t offset, const struct secagg_encoding *encoding,
+                                   uint64_t *report);
 
 /* out[i] = the representative of vector[i] mod 2^bits in [-2^(bits-1), 2^(bits-1)). */
 void secagg_fixed_center_u16(int64_t *out, const uint16_t *vector, size_t length, unsigned bits);

@@ -6,7 +6,7 @@
  */
 
 int NAME(encode)(LANE *restrict out, const float *restrict values,
-                 const uint32_t *restrict randomness, size_t length, double clip, double scale,
+                 const uint16_t *restrict randomness, size_t length, double clip, double scale,
                  unsigned bits, uint64_t *report)
 {
     const uint64_t mask = UINT64_MAX >> (64 - bits);
@@ -20,7 +20,7 @@ int NAME(encode)(LANE *restrict out, const float *restrict values,
     if (randomness == NULL)
         for (size_t i = 0; i < length; i++) {
             const struct split q = split(values[i], clip, scale, &saturated);
-            out[i] = (LANE)(joined(q, q.whole + rounds_to_even(q)) & mask);
+            out[i] = (LANE)(joined(q, q.whole + (rounds_to_even(q.part, q.whole) & 1)) & mask);
         }
     else
         for (size_t i = 0; i < length; i++) {

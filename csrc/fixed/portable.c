@@ -8,9 +8,7 @@
 
 #include <math.h>
 
-static const double two_to_32 = 4294967296.0;
-
-/* q = +-(whole + part / 2^32), with whole < 2^63 and 0 <= part < 2^32. */
+/* q = +-(whole + part), with whole < 2^63 and 0 <= part < 1. */
 struct split {
     uint64_t whole;
     double part;
@@ -21,8 +19,7 @@ struct split {
  * instructions and the comparisons to setcc: no branch depends on the value.
  *
  * whole: |clamped| <= clip, and rounding is monotone, so magnitude <= clip * scale < 2^63. part:
- * whole is representable, the difference of magnitude and its integer part is exact, and so is a
- * product with a power of two. */
+ * whole is representable, and the difference of magnitude and its integer part is exact. */
 static inline struct split split(float value, double clip, double scale, uint64_t *saturated)
 {
     const double x = value;
@@ -35,30 +32,24 @@ static inline struct split split(float value, double clip, double scale, uint64_
 
     memcpy(&word, &q, sizeof word);
     *saturated += fabs(x) > clip;
-    return (struct split){(uint64_t)whole, (magnitude - (double)whole) * two_to_32,
-                          mask_of(word >> 63)};
+    return (struct split){(uint64_t)whole, magnitude - (double)whole, mask_of(word >> 63)};
 }
 
-/* 1 if the magnitude rounds up to the next integer: half to even, the same for both signs. */
-static inline uint64_t rounds_to_even(struct split q)
+/* 1 if the fraction rounds up, half to the even neighbour of `whole`. */
+static inline uint64_t rounds_to_even(double part, uint64_t whole)
 {
-    const double half = two_to_32 / 2;
-    return (uint64_t)(q.part > half) | ((uint64_t)(q.part == half) & q.whole);
+    return (uint64_t)(part > 0.5) | ((uint64_t)(part == 0.5) & whole);
 }
 
-/* 1 if floor(q + r / 2^32) has the magnitude whole + 1, else it is whole.
- *
- * Positive: whole + floor((part + r) / 2^32), and as r is an integer, part may be rounded down.
- * Negative: -(whole + ceil((part - r) / 2^32)), and the ceiling is 1 if part > r, which for an
- * integer r is ceil(part) > r, else 0. Either way part = 0 gives 0: the magnitude never exceeds
- * the next integer above |q|. */
-static inline uint64_t rounds_by(struct split q, uint32_t r)
+/* 1 if the magnitude goes up to the next integer, for a random r: with a probability of the part
+ * times 2^16, rounded, in 2^16. A part of 0 never goes up, so the magnitude never exceeds the next
+ * integer above |q|. The product is exact. */
+static inline uint64_t rounds_by(struct split q, uint16_t r)
 {
-    const uint64_t floor = (uint64_t)(int64_t)q.part; /* < 2^32 */
-    const uint64_t ceiling = floor + (uint64_t)((double)(int64_t)floor < q.part);
-    const uint64_t upward = (floor + r) >> 32;
-    const uint64_t downward = less_than(r, ceiling);
-    return (upward & ~q.negative) | (downward & q.negative);
+    const double scaled = q.part * 65536.0;
+    const uint64_t floor = (uint64_t)(int64_t)scaled;
+    const double rest = scaled - (double)(int64_t)floor;
+    return less_than(r, floor + (rounds_to_even(rest, floor) & 1));
 }
 
 /* The magnitude with q's sign, modulo 2^64. */

@@ -39,7 +39,25 @@ void NAME(pack)(uint8_t *restrict packed, const LANE *restrict vector, size_t le
         memcpy(packed, vector, length * sizeof(LANE));
         return;
     }
-    for (size_t i = 0; i < length; i++) {
+    /* The chain from word to word is what takes time: first join what fits one word. */
+    const size_t joined = bits <= 16 ? 4 : bits <= 32 ? 2 : 1;
+    const unsigned width = (unsigned)joined * bits;
+    size_t i = 0;
+    for (; length - i >= joined; i += joined) {
+        uint64_t value = vector[i] & mask;
+        for (size_t j = 1; j < joined; j++)
+            value |= (vector[i + j] & mask) << (j * bits);
+        word |= value << filled;
+        filled += width;
+        if (filled >= 64) {
+            memcpy(packed, &word, 8);
+            packed += 8;
+            filled -= 64;
+            /* The bits of value that did not fit, none if width is 64 and nothing was waiting. */
+            word = filled == 0 ? 0 : value >> (width - filled);
+        }
+    }
+    for (; i < length; i++) {
         const uint64_t value = vector[i] & mask;
         word |= value << filled;
         filled += bits;
@@ -47,8 +65,7 @@ void NAME(pack)(uint8_t *restrict packed, const LANE *restrict vector, size_t le
             memcpy(packed, &word, 8);
             packed += 8;
             filled -= 64;
-            /* The bits of value that did not fit; bits - filled is in 1..63, as bits < 64 here. */
-            word = value >> (bits - filled);
+            word = filled == 0 ? 0 : value >> (bits - filled);
         }
     }
     memcpy(packed, &word, (filled + 7) / 8);
@@ -75,27 +92,52 @@ int NAME(unpack)(LANE *restrict vector, const uint8_t *restrict packed, size_t l
     return SECAGG_OK;
 }
 
-int NAME(unpack_add)(LANE *restrict total, const uint8_t *restrict packed, size_t length,
-                     unsigned bits)
+/* Adds the elements from `first` on, before `end`, of one packed vector of `length`. */
+static void NAME(add_packed)(LANE *restrict total, const uint8_t *restrict packed, size_t first,
+                             size_t end, size_t length, unsigned bits)
 {
     const uint64_t mask = low_bits(bits);
-    size_t i = 0;
+    size_t i = first;
 
-    if (!padding_is_zero(packed, length, bits))
-        return SECAGG_NOT_CANONICAL;
     if (bits == 8 * sizeof(LANE)) {
-        for (; i < length; i++) {
+        for (; i < end; i++) {
             LANE value;
             memcpy(&value, packed + i * sizeof(LANE), sizeof(LANE));
             total[i] = (LANE)(total[i] + value);
         }
-        return SECAGG_OK;
+        return;
     }
-    for (const size_t inside = far_from_the_end(length, bits); i < inside; i++)
+    const size_t inside = far_from_the_end(length, bits);
+    for (const size_t stop = inside < end ? inside : end; i < stop; i++)
         total[i] = (LANE)(total[i] + (bits_at(packed, i * bits) & mask));
-    for (; i < length; i++)
+    for (; i < end; i++)
         total[i] = (LANE)(total[i] +
                           (last_bits_at(packed, packed_size(length, bits), i * bits) & mask));
+}
+
+int NAME(sum)(LANE *restrict total, const uint8_t *const *restrict packed, size_t count,
+              size_t length, unsigned bits)
+{
+    secagg_sum_kernel *kernel = secagg_level()->sum;
+    const size_t tile = SUM_TILE / sizeof(LANE);
+
+    for (size_t v = 0; v < count; v++)
+        if (!padding_is_zero(packed[v], length, bits))
+            return SECAGG_NOT_CANONICAL;
+    for (size_t first = 0; first < length; first += tile) {
+        const size_t size = length - first < tile ? length - first : tile;
+        const size_t start = packed_size(first, bits); /* exact: a tile fills whole bytes */
+        const size_t readable = packed_size(length, bits) - start;
+        for (size_t v = 0; v < count; v += SECAGG_SUM_VECTORS) {
+            const size_t taken = count - v < SECAGG_SUM_VECTORS ? count - v : SECAGG_SUM_VECTORS;
+            const size_t done =
+                kernel == NULL ? 0
+                               : kernel((uint8_t *)(total + first), packed + v, taken, start,
+                                        readable, size, sizeof(LANE), bits);
+            for (size_t i = v; i < v + taken; i++)
+                NAME(add_packed)(total, packed[i], first + done, first + size, length, bits);
+        }
+    }
     return SECAGG_OK;
 }
 

@@ -1,6 +1,9 @@
 /* Vectors in Z/2^b: addition, reduction, and their packed form on the wire. */
 #include "internal.h"
 
+/* Bytes of the total that stay in the first-level cache while all vectors pass over them. */
+enum { SUM_TILE = 16 * 1024 };
+
 static inline uint64_t low_bits(unsigned bits)
 {
     return UINT64_MAX >> (64 - bits);

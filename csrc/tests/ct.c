@@ -64,6 +64,7 @@ static void taint_wipe(void)
         lane *total = filled(LENGTH * sizeof *total);                                             \
         lane *vector = filled(LENGTH * sizeof *vector);                                           \
         uint8_t *packed = filled((LENGTH * bits + 7) / 8);                                        \
+        const uint8_t *const one = packed;                                                        \
         SECRET(total, LENGTH * sizeof *total);                                                    \
         SECRET(vector, LENGTH * sizeof *vector);                                                  \
         secagg_ring_add_##name(total, vector, LENGTH);                                            \
@@ -71,7 +72,7 @@ static void taint_wipe(void)
         secagg_ring_reduce_##name(total, LENGTH, bits);                                           \
         secagg_ring_pack_##name(packed, total, LENGTH, bits);                                     \
         CHECK(secagg_ring_unpack_##name(vector, packed, LENGTH, bits) == SECAGG_OK);              \
-        CHECK(secagg_ring_unpack_add_##name(total, packed, LENGTH, bits) == SECAGG_OK);           \
+        CHECK(secagg_ring_sum_##name(total, &one, 1, LENGTH, bits) == SECAGG_OK);                 \
         PUBLIC(vector, LENGTH * sizeof *vector);                                                  \
         CHECK(vector[1] == (filled_lane_##name(1) & (UINT64_MAX >> (64 - bits))));                \
         free(total);                                                                              \
@@ -130,7 +131,7 @@ static void taint_fixed(void)
 {
     uint64_t report;
     float *values = filled(LENGTH * sizeof *values);
-    uint32_t *randomness = filled(LENGTH * sizeof *randomness);
+    uint16_t *randomness = filled(LENGTH * sizeof *randomness);
     uint32_t *out = filled(LENGTH * sizeof *out);
     int64_t *signed_out = filled(LENGTH * sizeof *signed_out);
     double *real = filled(LENGTH * sizeof *real);
@@ -151,6 +152,51 @@ static void taint_fixed(void)
     free(signed_out);
     free(real);
 }
+
+/* At the level in use, which must have masks: randomness and a mask from keystreams. */
+static void taint_encode(void)
+{
+    struct secagg_mask_stream streams[2] = {{.key_size = 16, .sign = 1},
+                                            {.key_size = 32, .sign = 1}};
+    const struct secagg_encoding encoding = {3.0, 1000.0, &streams[0], &streams[1], 20};
+    uint64_t report;
+    float *values = filled(LENGTH * sizeof *values);
+    uint32_t *out = filled(LENGTH * sizeof *out);
+    for (size_t i = 0; i < LENGTH; i++)
+        values[i] = (float)(i % 251) / 17.0f - 7.0f;
+    SECRET(values, LENGTH * sizeof *values);
+    SECRET(streams[0].key, sizeof streams[0].key);
+    SECRET(streams[1].key, sizeof streams[1].key);
+    CHECK(secagg_fixed_encode_masked_u32(out, values, LENGTH, 5, &encoding, &report) == SECAGG_OK);
+    streams[1].sign = -1;
+    CHECK(secagg_mask_apply_u32(out, LENGTH, 5, &streams[1], 1) == SECAGG_OK);
+    PUBLIC(&out[0], sizeof out[0]);
+    CHECK((out[0] & 0xfffff) == 0x100000 - 3000);
+    free(values);
+    free(out);
+}
+
+#if defined(__x86_64__)
+/* The AVX2 sum, which valgrind can run, unlike the rest of its level. */
+static void taint_sum(void)
+{
+    static const struct {
+        unsigned lane_bytes, bits;
+    } kinds[] = {{2, 11}, {2, 16}, {4, 23}, {4, 29}, {4, 32}, {8, 41}, {8, 64}};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        const size_t size = (LENGTH * kinds[k].bits + 7) / 8;
+        uint8_t *total = filled(LENGTH * kinds[k].lane_bytes);
+        uint8_t *packed = filled(size);
+        const uint8_t *const vectors[SECAGG_SUM_VECTORS] = {packed, packed, packed, packed};
+        SECRET(total, LENGTH * kinds[k].lane_bytes);
+        SECRET(packed, size);
+        CHECK(secagg_sum_avx2(total, vectors, SECAGG_SUM_VECTORS, 0, size, LENGTH,
+                              kinds[k].lane_bytes, kinds[k].bits) > LENGTH / 2);
+        free(total);
+        free(packed);
+    }
+}
+#endif
 
 static void taint_shamir(void)
 {
@@ -218,9 +264,17 @@ int main(void)
     run("ring, 64-bit lanes", taint_ring_u64, 0);
     run("fixed point", taint_fixed, 0);
     run("shamir", taint_shamir, 0);
-    if (secagg_cpu_select("aesni") == SECAGG_OK)
+    if (secagg_cpu_select("aesni") == SECAGG_OK) {
         run("masks, AES-NI", taint_masks, 0);
-    else
+        run("encoding, AES-NI", taint_encode, 0);
+    } else {
         printf("masks, AES-NI: skipped, this CPU has none\n");
+    }
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2"))
+        run("sum, AVX2", taint_sum, 0);
+    else
+        printf("sum, AVX2: skipped, this CPU has none\n");
+#endif
     return failures != 0;
 }

@@ -61,6 +61,7 @@ static unsigned bit_of(const uint8_t *packed, size_t position)
         lane *vector = filled(length * sizeof *vector);                                           \
         lane *back = filled(length * sizeof *back);                                               \
         uint8_t *packed = filled(size);                                                           \
+        const uint8_t *const one = packed;                                                        \
         for (size_t i = 0; i < length; i++)                                                       \
             vector[i] = (lane)(vector[i] * UINT64_C(0x9e3779b97f4a7c15));                         \
         secagg_ring_pack_##name(packed, vector, length, bits);                                    \
@@ -70,7 +71,7 @@ static unsigned bit_of(const uint8_t *packed, size_t position)
         CHECK(secagg_ring_unpack_##name(back, packed, length, bits) == SECAGG_OK);                \
         secagg_ring_reduce_##name(vector, length, bits);                                          \
         CHECK(length == 0 || memcmp(back, vector, length * sizeof *back) == 0);                   \
-        CHECK(secagg_ring_unpack_add_##name(back, packed, length, bits) == SECAGG_OK);            \
+        CHECK(secagg_ring_sum_##name(back, &one, 1, length, bits) == SECAGG_OK);                  \
         for (size_t i = 0; i < length; i++)                                                       \
             CHECK(back[i] == (lane)(2 * vector[i]));                                              \
         if (length * bits % 8 != 0) {                                                             \
@@ -78,7 +79,7 @@ static unsigned bit_of(const uint8_t *packed, size_t position)
             back[0] = 5;                                                                          \
             CHECK(secagg_ring_unpack_##name(back, packed, length, bits) ==                        \
                   SECAGG_NOT_CANONICAL);                                                          \
-            CHECK(secagg_ring_unpack_add_##name(back, packed, length, bits) ==                    \
+            CHECK(secagg_ring_sum_##name(back, &one, 1, length, bits) ==                          \
                   SECAGG_NOT_CANONICAL);                                                          \
             CHECK(back[0] == 5);                                                                  \
         }                                                                                         \
@@ -86,11 +87,49 @@ static unsigned bit_of(const uint8_t *packed, size_t position)
         free(back);                                                                               \
         free(packed);                                                                             \
     }                                                                                             \
+    /* Up to nine vectors at odd addresses, over more than one tile, one at a time and together. */\
+    static void check_sum_##name(size_t length, unsigned bits)                                    \
+    {                                                                                             \
+        enum { VECTORS = 9 };                                                                     \
+        const size_t size = (length * bits + 7) / 8;                                              \
+        uint8_t *buffers[VECTORS];                                                                \
+        const uint8_t *packed[VECTORS];                                                           \
+        lane *vector = filled(length * sizeof *vector);                                           \
+        lane *expected = filled(length * sizeof *expected);                                       \
+        for (size_t v = 0; v < VECTORS; v++) {                                                    \
+            for (size_t i = 0; i < length; i++)                                                   \
+                vector[i] = (lane)((i + 1) * (2 * v + 1) * UINT64_C(0x9e3779b97f4a7c15));         \
+            buffers[v] = filled(size + v);                                                        \
+            secagg_ring_pack_##name(buffers[v] + v, vector, length, bits);                        \
+            packed[v] = buffers[v] + v;                                                           \
+        }                                                                                         \
+        for (size_t count = 0; count <= VECTORS; count++) {                                       \
+            lane *total = filled(length * sizeof *total);                                         \
+            if (length != 0)                                                                      \
+                memcpy(expected, total, length * sizeof *total);                                  \
+            for (size_t v = 0; v < count; v++) {                                                  \
+                CHECK(secagg_ring_unpack_##name(vector, packed[v], length, bits) == SECAGG_OK);   \
+                for (size_t i = 0; i < length; i++)                                               \
+                    expected[i] = (lane)(expected[i] + vector[i]);                                \
+            }                                                                                     \
+            CHECK(secagg_ring_sum_##name(total, packed, count, length, bits) == SECAGG_OK);       \
+            CHECK(length == 0 || memcmp(total, expected, length * sizeof *total) == 0);           \
+            free(total);                                                                          \
+        }                                                                                         \
+        for (size_t v = 0; v < VECTORS; v++)                                                      \
+            free(buffers[v]);                                                                     \
+        free(vector);                                                                             \
+        free(expected);                                                                           \
+    }                                                                                             \
     static void check_all_packings_##name(void)                                                   \
     {                                                                                             \
-        for (unsigned bits = narrowest; bits <= widest; bits++)                                   \
-            for (size_t length = 0; length < 140; length += length < 20 ? 1 : 13)                 \
+        for (unsigned bits = narrowest; bits <= widest; bits++) {                                 \
+            for (size_t length = 0; length < 140; length += length < 20 ? 1 : 13) {               \
                 check_packing_##name(length, bits);                                               \
+                check_sum_##name(length, bits);                                                   \
+            }                                                                                     \
+            check_sum_##name(16 * 1024 / sizeof(lane) + 37, bits);                                \
+        }                                                                                         \
     }
 
 CHECK_PACKING(u16, uint16_t, 1, 16)
@@ -220,13 +259,13 @@ static void check_masks(void)
 static void check_fixed(void)
 {
     const float values[] = {0.0f, -0.0f, 0.5f, 1.5f, -0.5f, -1.5f, 2.75f, -9.0f, 9.0f};
-    const uint32_t down[9] = {0};
-    uint32_t up[9];
+    const uint16_t lowest[9] = {0};
+    uint16_t highest[9];
     uint32_t out[9];
     int64_t back[9];
     double real[9];
     uint64_t report = 99;
-    memset(up, 0xff, sizeof up);
+    memset(highest, 0xff, sizeof highest);
 
     CHECK(secagg_fixed_encode_u32(out, values, NULL, 9, 3.0, 1.0, 8, &report) == SECAGG_OK);
     CHECK(report == 2);
@@ -234,16 +273,16 @@ static void check_fixed(void)
     static const int64_t even[] = {0, 0, 0, 2, 0, -2, 3, -3, 3};
     CHECK(memcmp(back, even, sizeof even) == 0);
 
-    CHECK(secagg_fixed_encode_u32(out, values, down, 9, 3.0, 1.0, 8, &report) == SECAGG_OK);
+    CHECK(secagg_fixed_encode_u32(out, values, lowest, 9, 3.0, 1.0, 8, &report) == SECAGG_OK);
     secagg_fixed_center_u32(back, out, 9, 8);
-    static const int64_t floors[] = {0, 0, 0, 1, -1, -2, 2, -3, 3};
-    CHECK(memcmp(back, floors, sizeof floors) == 0);
+    static const int64_t outward[] = {0, 0, 1, 2, -1, -2, 3, -3, 3};
+    CHECK(memcmp(back, outward, sizeof outward) == 0);
 
-    CHECK(secagg_fixed_encode_u32(out, values, up, 9, 3.0, 1.0, 8, &report) == SECAGG_OK);
+    CHECK(secagg_fixed_encode_u32(out, values, highest, 9, 3.0, 1.0, 8, &report) == SECAGG_OK);
     secagg_fixed_decode_u32(real, out, 9, 8, 2.0);
-    static const double ceilings[] = {0, 0, 0.5, 1, 0, -0.5, 1.5, -1.5, 1.5};
+    static const double inward[] = {0, 0, 0, 0.5, 0, -0.5, 1, -1.5, 1.5};
     for (size_t i = 0; i < 9; i++)
-        CHECK(real[i] == ceilings[i]);
+        CHECK(real[i] == inward[i]);
 
     const float bad[] = {1.0f, 2.0f, (float)NAN, (float)INFINITY};
     uint64_t wide[4] = {1, 1, 1, 1};
@@ -253,8 +292,119 @@ static void check_fixed(void)
 
     const float largest[] = {1.0f, -1.0f};
     const double scale = 9223372036854774784.0; /* the largest double below 2^63 */
-    CHECK(secagg_fixed_encode_u64(wide, largest, up, 2, 1.0, scale, 64, &report) == SECAGG_OK);
+    CHECK(secagg_fixed_encode_u64(wide, largest, highest, 2, 1.0, scale, 64, &report) == SECAGG_OK);
     CHECK(wide[0] == UINT64_C(9223372036854774784) && wide[1] == 0 - wide[0]);
+}
+
+/* Floats of both signs, some beyond the clip, some with long fractions. */
+static float value_at(size_t i)
+{
+    const float size = (float)((i * 2654435761u) % 100003) / 4096.0f;
+    return i % 3 == 0 ? -size : i % 7 == 0 ? size / 65536.0f : size;
+}
+
+/* The encoding with keystreams against the one with the same randomness from memory, and the mask
+ * added afterwards; lengths and offsets around every batch and tile. */
+#define CHECK_ENCODE(name, lane)                                                                  \
+    static void check_encode_##name(size_t length, uint64_t offset, double clip, double scale,    \
+                                    unsigned bits, int stochastic, int masked)                    \
+    {                                                                                             \
+        const struct secagg_mask_stream rounding = stream_of(nist_key128, 16, 1);                 \
+        const struct secagg_mask_stream mask = stream_of(nist_key256, 32, 1);                     \
+        const struct secagg_encoding encoding = {clip, scale, stochastic ? &rounding : NULL,      \
+                                                 masked ? &mask : NULL, bits};                    \
+        float *values = filled(length * sizeof *values);                                          \
+        uint16_t *randomness = filled(length * sizeof *randomness);                               \
+        lane *expected = filled(length * sizeof *expected);                                       \
+        lane *out = filled(length * sizeof *out);                                                 \
+        uint64_t report = 99, found = 77;                                                         \
+        for (size_t i = 0; i < length; i++) {                                                     \
+            values[i] = value_at(i);                                                              \
+            randomness[i] = 0;                                                                    \
+        }                                                                                         \
+        if (stochastic)                                                                           \
+            CHECK(secagg_mask_apply_u16(randomness, length, offset, &rounding, 1) == SECAGG_OK);  \
+        CHECK(secagg_fixed_encode_##name(expected, values, stochastic ? randomness : NULL,        \
+                                         length, clip, scale, bits, &report) == SECAGG_OK);       \
+        if (masked)                                                                               \
+            CHECK(secagg_mask_apply_##name(expected, length, offset, &mask, 1) == SECAGG_OK);     \
+        CHECK(secagg_fixed_encode_masked_##name(out, values, length, offset, &encoding,           \
+                                                &found) == SECAGG_OK);                            \
+        CHECK(found == report);                                                                   \
+        CHECK(length == 0 || memcmp(out, expected, length * sizeof *out) == 0);                   \
+        if (length > 3) {                                                                         \
+            values[length - 1] = (float)NAN;                                                      \
+            values[length - 3] = -(float)INFINITY;                                                \
+            CHECK(secagg_fixed_encode_masked_##name(out, values, length, offset, &encoding,       \
+                                                    &found) == SECAGG_NOT_FINITE);                \
+            CHECK(found == length - 3);                                                           \
+            for (size_t i = 0; i < length; i++)                                                   \
+                CHECK(out[i] == 0);                                                               \
+        }                                                                                         \
+        free(values);                                                                             \
+        free(randomness);                                                                         \
+        free(expected);                                                                           \
+        free(out);                                                                                \
+    }                                                                                             \
+    static void check_encodes_##name(unsigned bits)                                               \
+    {                                                                                             \
+        static const size_t lengths[] = {0, 1, 7, 8, 127, 128, 129, 256, 1000, 2048, 4200};       \
+        static const uint64_t offsets[] = {0, 1, 8, 128, 1000003};                                \
+        static const double clips[] = {1.5, 0.1, 24.0, 3e38};                                     \
+        const int kinds = secagg_cpu_has_masks() ? 4 : 1;                                         \
+        for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++)                             \
+            for (size_t o = 0; o < sizeof offsets / sizeof *offsets; o++)                         \
+                for (size_t c = 0; c < sizeof clips / sizeof *clips; c++)                         \
+                    for (int kind = 0; kind < kinds; kind++) {                                    \
+                        const double room = ldexp(1.0, (int)bits - 2) / clips[c];                 \
+                        const double power = ldexp(1.0, ilogb(room));                             \
+                        check_encode_##name(lengths[n], offsets[o], clips[c], room, bits,         \
+                                            kind & 1, kind >> 1);                                 \
+                        check_encode_##name(lengths[n], offsets[o], clips[c], power, bits,        \
+                                            kind & 1, kind >> 1);                                 \
+                    }                                                                             \
+    }
+
+CHECK_ENCODE(u16, uint16_t)
+CHECK_ENCODE(u32, uint32_t)
+CHECK_ENCODE(u64, uint64_t)
+
+static void check_encodes(void)
+{
+    check_encodes_u16(9);
+    check_encodes_u16(16);
+    check_encodes_u32(20);
+    check_encodes_u32(32);
+    check_encodes_u64(33);
+    check_encodes_u64(50);
+}
+
+static void check_encode_refusals(void)
+{
+    const float value = 1.0f;
+    struct secagg_mask_stream stream = stream_of(nist_key128, 16, 1);
+    const struct secagg_encoding encoding = {1.0, 1.0, &stream, NULL, 8};
+    const uint64_t last = (UINT64_C(1) << 35) - 1;
+    uint64_t report = 5;
+    uint16_t out = 3;
+    if (!secagg_cpu_has_masks()) {
+        CHECK(secagg_fixed_encode_masked_u16(&out, &value, 1, 0, &encoding, &report) ==
+              SECAGG_UNAVAILABLE);
+        CHECK(out == 3);
+        return;
+    }
+    CHECK(secagg_fixed_encode_masked_u16(&out, &value, 1, last, &encoding, &report) == SECAGG_OK);
+    out = 3;
+    CHECK(secagg_fixed_encode_masked_u16(&out, &value, 1, last + 1, &encoding, &report) ==
+          SECAGG_PARAMETER);
+    stream.sign = -1;
+    CHECK(secagg_fixed_encode_masked_u16(&out, &value, 1, 0, &encoding, &report) ==
+          SECAGG_PARAMETER);
+    stream.sign = 1;
+    stream.key_size = 24;
+    CHECK(secagg_fixed_encode_masked_u16(&out, &value, 1, 0, &encoding, &report) ==
+          SECAGG_PARAMETER);
+    CHECK(out == 3);
 }
 
 static void check_shamir(void)
@@ -349,6 +499,8 @@ int main(int argc, char **argv)
     check_all_packings_u64();
     check_masks();
     check_fixed();
+    check_encodes();
+    check_encode_refusals();
     check_shamir();
     check_comparisons();
     check_wipe();

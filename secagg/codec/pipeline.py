@@ -126,9 +126,10 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True, array_like=True, forbid_u
         require_room(ring, self.bound)
         clipped = self._clip_norm(as_float32_vector(update, self.length))
         share = weight / self.max_weight
-        body, saturated = self._fixed_point.encode(clipped, share=share, ring=ring, rng=rng)
-        vector = np.empty(self.vector_length, dtype=ring.dtype)
-        vector[:-1] = body
+        vector = kernels.aligned(self.vector_length, ring.dtype)
+        _, saturated = self._fixed_point.encode(
+            clipped, share=share, ring=ring, rng=rng, out=vector[:-1]
+        )
         vector[-1] = weight * self.weight_scale
         return Encoded(vector, saturated)
 

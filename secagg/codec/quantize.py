@@ -27,7 +27,7 @@ class FixedPoint(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         clip: the bound on a coordinate, in the units of the update.
         fraction_bits: binary digits after the point.
         rounding: "nearest" (half to even; the smallest error) or "stochastic" (up or down at
-            random so that the expectation is the value itself, to 2**-32 of a unit).
+            random so that the expectation is the value itself, to 2**-17 of a unit).
     """
 
     clip: float
@@ -64,6 +64,7 @@ class FixedPoint(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         share: float,
         ring: Ring,
         rng: Rng | None,
+        out: RingVector | None = None,
     ) -> tuple[RingVector, int]:
         """Clip, scale by share * 2**fraction_bits, round, and reduce into the ring.
 
@@ -71,7 +72,8 @@ class FixedPoint(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
             values: float32, one-dimensional.
             share: 0 < share <= 1, this client's part of the largest weight.
             ring: must hold +-bound.
-            rng: the source for stochastic rounding, 4 bytes a coordinate; None for nearest.
+            rng: the source of a seed for stochastic rounding; None for nearest.
+            out: where to put the vector, or None for new memory.
 
         Returns:
             The ring vector, and how many coordinates lay outside +-clip and were saturated.
@@ -86,20 +88,20 @@ class FixedPoint(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
             clip=self.clip,
             scale=share * (1 << self.fraction_bits),
             ring=ring,
-            randomness=self._randomness(len(values), rng),
+            randomness=self._randomness(rng),
+            out=out,
         )
 
     def decode(self, total: RingVector, *, ring: Ring, divisor: float) -> npt.NDArray[np.float64]:
         """A sum of encoded vectors as reals: signed total / (divisor * 2**fraction_bits)."""
         return kernels.decode_fixed(total, ring, divisor * (1 << self.fraction_bits))
 
-    def _randomness(self, count: int, rng: Rng | None) -> npt.NDArray[np.uint32] | None:
+    def _randomness(self, rng: Rng | None) -> kernels.MaskStream | None:
         if self.rounding == "nearest":
             return None
         if rng is None:
             raise ParameterError("stochastic rounding needs a source of randomness")
-        stream = rng.bytes(4 * count)
-        return np.frombuffer(stream, dtype="<u4").astype(np.uint32, copy=False)
+        return kernels.MaskStream(rng.bytes(16), rng.bytes(12), +1)
 
 
 def require_room(ring: Ring, bound: int) -> None:

@@ -81,29 +81,31 @@ def as_bytes(name: str, buffer: Buffer) -> memoryview:
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 
-def check_streams(total: RingVector, streams: list[MaskStream], offset: int) -> None:
-    """Refuse malformed streams, and more of a stream than its counter can number.
+def check_range(offset: int, length: int, element_bytes: int) -> None:
+    """Refuse more of a stream than its counter can number.
 
     Raises:
         ParameterError: says what was expected and what came.
     """
-    end = (offset + len(total)) * total.itemsize
-    if offset < 0 or end > STREAM_BYTES:
+    if offset < 0 or (offset + length) * element_bytes > STREAM_BYTES:
         raise ParameterError(
-            f"a keystream has elements 0..{STREAM_BYTES // total.itemsize - 1} of"
-            f" {total.itemsize} bytes, got {offset}..{offset + len(total) - 1}"
+            f"a keystream has elements 0..{STREAM_BYTES // element_bytes - 1} of"
+            f" {element_bytes} bytes, got {offset}..{offset + length - 1}"
         )
-    for number, stream in enumerate(streams):
-        if len(stream.key) not in (16, 32):
-            raise ParameterError(
-                f"streams[{number}]: expected a key of 16 or 32 bytes, got {len(stream.key)}"
-            )
-        if len(stream.iv) != 12:
-            raise ParameterError(
-                f"streams[{number}]: expected an IV of 12 bytes, got {len(stream.iv)}"
-            )
-        if stream.sign not in (1, -1):
-            raise ParameterError(f"streams[{number}]: expected sign +1 or -1, got {stream.sign}")
+
+
+def check_stream(name: str, stream: MaskStream) -> None:
+    """Refuse a malformed stream.
+
+    Raises:
+        ParameterError: says what was expected and what came.
+    """
+    if len(stream.key) not in (16, 32):
+        raise ParameterError(f"{name}: expected a key of 16 or 32 bytes, got {len(stream.key)}")
+    if len(stream.iv) != 12:
+        raise ParameterError(f"{name}: expected an IV of 12 bytes, got {len(stream.iv)}")
+    if stream.sign not in (1, -1):
+        raise ParameterError(f"{name}: expected sign +1 or -1, got {stream.sign}")
 
 
 def check_points(points: Words) -> None:

@@ -63,6 +63,16 @@ class MaskStream(NamedTuple):
         return f"MaskStream(key=..., iv=..., sign={self.sign:+d})"
 
 
+class Encoding(NamedTuple):
+    """How floats become lanes. See `secagg.kernels.encode_fixed`."""
+
+    clip: float
+    scale: float
+    bits: int
+    randomness: MaskStream | npt.NDArray[np.uint16] | None
+    mask: MaskStream | None
+
+
 class Backend(Protocol):
     """The kernels proper. See the functions of the same names in `secagg.kernels`."""
 
@@ -75,15 +85,15 @@ class Backend(Protocol):
     def ring_reduce(self, total: RingVector, bits: int) -> None:
         """Keep the low `bits` bits of every element."""
 
-    def pack(self, packed: bytearray, vector: RingVector, bits: int) -> None:
+    def pack(self, packed: memoryview, vector: RingVector, bits: int) -> None:
         """Fill `packed`, which has the exact size."""
 
     def unpack(self, vector: RingVector, packed: Buffer, bits: int) -> Status:
         """Fill `vector`; OK, or NOT_CANONICAL and nothing is written."""
         ...
 
-    def unpack_add(self, total: RingVector, packed: Buffer, bits: int) -> Status:
-        """Add to `total`; OK, or NOT_CANONICAL and nothing is written."""
+    def sum_packed(self, total: RingVector, packed: Sequence[Buffer], bits: int) -> Status:
+        """Add all to `total`; OK, or NOT_CANONICAL and nothing is written."""
         ...
 
     def apply_masks(self, total: RingVector, streams: Sequence[MaskStream], offset: int) -> None:
@@ -93,10 +103,8 @@ class Backend(Protocol):
         self,
         out: RingVector,
         values: npt.NDArray[np.float32],
-        randomness: npt.NDArray[np.uint32] | None,
-        clip: float,
-        scale: float,
-        bits: int,
+        encoding: Encoding,
+        offset: int,
     ) -> tuple[Status, int]:
         """OK and the number of saturated values, or NOT_FINITE and the first such index."""
         ...

@@ -13,8 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from secagg._native import ffi, lib  # noqa: TID251
-from secagg.kernels.backend import BLOCK_BYTES, SECRET_BYTES, Buffer, MaskStream, Status, Words
-from secagg.kernels.reference import keystream
+from secagg.kernels.backend import (
+    BLOCK_BYTES,
+    SECRET_BYTES,
+    Buffer,
+    Encoding,
+    MaskStream,
+    Status,
+    Words,
+)
+from secagg.kernels.reference import keystream, keystream_words
 from secagg.types import LANE_BITS, RingVector
 
 _TILE: Final = 1 << 18
@@ -33,9 +41,10 @@ _RING_SUBTRACT: Final = _by_lane("ring_subtract")
 _RING_REDUCE: Final = _by_lane("ring_reduce")
 _RING_PACK: Final = _by_lane("ring_pack")
 _RING_UNPACK: Final = _by_lane("ring_unpack")
-_RING_UNPACK_ADD: Final = _by_lane("ring_unpack_add")
+_RING_SUM: Final = _by_lane("ring_sum")
 _MASK_APPLY: Final = _by_lane("mask_apply")
 _FIXED_ENCODE: Final = _by_lane("fixed_encode")
+_FIXED_ENCODE_MASKED: Final = _by_lane("fixed_encode_masked")
 _FIXED_CENTER: Final = _by_lane("fixed_center")
 _FIXED_DECODE: Final = _by_lane("fixed_decode")
 
@@ -78,7 +87,7 @@ def ring_reduce(total: RingVector, bits: int) -> None:
     _RING_REDUCE[total.itemsize](_lanes(total, write=True), len(total), bits)
 
 
-def pack(packed: bytearray, vector: RingVector, bits: int) -> None:
+def pack(packed: memoryview, vector: RingVector, bits: int) -> None:
     """Fill `packed`, which has the exact size."""
     _RING_PACK[vector.itemsize](_bytes(packed, write=True), _lanes(vector), len(vector), bits)
 
@@ -89,10 +98,12 @@ def unpack(vector: RingVector, packed: Buffer, bits: int) -> Status:
     return Status(function(_lanes(vector, write=True), _bytes(packed), len(vector), bits))
 
 
-def unpack_add(total: RingVector, packed: Buffer, bits: int) -> Status:
-    """Unpacked and added in one pass."""
-    function = _RING_UNPACK_ADD[total.itemsize]
-    return Status(function(_lanes(total, write=True), _bytes(packed), len(total), bits))
+def sum_packed(total: RingVector, packed: Sequence[Buffer], bits: int) -> Status:
+    """Unpacked and added, several in one pass over the total."""
+    vectors = [_bytes(one) for one in packed]
+    pointers = ffi.new("uint8_t *[]", vectors)
+    function = _RING_SUM[total.itemsize]
+    return Status(function(_lanes(total, write=True), pointers, len(packed), len(total), bits))
 
 
 def apply_masks(total: RingVector, streams: Sequence[MaskStream], offset: int) -> None:
@@ -100,6 +111,17 @@ def apply_masks(total: RingVector, streams: Sequence[MaskStream], offset: int) -
     if not lib.secagg_cpu_has_masks():
         _apply_masks_by_tiles(total, streams, offset)
         return
+    records = _records(streams)
+    status = _MASK_APPLY[total.itemsize](
+        _lanes(total, write=True), len(total), offset, _structs(records), len(streams)
+    )
+    wipe(records)
+    if status != Status.OK:
+        raise AssertionError(f"arguments were not checked: {Status(status).name}")
+
+
+def _records(streams: Sequence[MaskStream]) -> bytearray:
+    """The streams as C structs, to be wiped after use."""
     records = bytearray(_RECORD * len(streams))
     for number, stream in enumerate(streams):
         start = number * _RECORD
@@ -107,13 +129,11 @@ def apply_masks(total: RingVector, streams: Sequence[MaskStream], offset: int) -
         records[start + 32 : start + 44] = stream.iv
         records[start + 44] = len(stream.key)
         records[start + 45] = stream.sign & 0xFF
-    structs = ffi.from_buffer("struct secagg_mask_stream[]", records)
-    status = _MASK_APPLY[total.itemsize](
-        _lanes(total, write=True), len(total), offset, structs, len(streams)
-    )
-    wipe(records)
-    if status != Status.OK:
-        raise AssertionError(f"arguments were not checked: {Status(status).name}")
+    return records
+
+
+def _structs(records: bytearray) -> Any:
+    return ffi.from_buffer("struct secagg_mask_stream[]", records)
 
 
 def _apply_masks_by_tiles(total: RingVector, streams: Sequence[MaskStream], offset: int) -> None:
@@ -138,25 +158,52 @@ def _apply_masks_by_tiles(total: RingVector, streams: Sequence[MaskStream], offs
 
 
 def encode_fixed(
-    out: RingVector,
-    values: npt.NDArray[np.float32],
-    randomness: npt.NDArray[np.uint32] | None,
-    clip: float,
-    scale: float,
-    bits: int,
+    out: RingVector, values: npt.NDArray[np.float32], encoding: Encoding, offset: int
 ) -> tuple[Status, int]:
-    """Clamp, scale and round in one pass."""
+    """Clamp, scale, round and mask, in one pass where there are AES instructions."""
+    randomness, mask = encoding.randomness, encoding.mask
+    if lib.secagg_cpu_has_masks() and not isinstance(randomness, np.ndarray):
+        return _encode_with_streams(out, values, encoding, offset)
+    if isinstance(randomness, MaskStream):
+        randomness = keystream_words(randomness, offset, len(values))
     report = ffi.new("uint64_t *")
     status = _FIXED_ENCODE[out.itemsize](
         _lanes(out, write=True),
         ffi.from_buffer("float[]", values),
-        ffi.NULL if randomness is None else ffi.from_buffer("uint32_t[]", randomness),
+        ffi.NULL if randomness is None else ffi.from_buffer("uint16_t[]", randomness),
         len(values),
-        clip,
-        scale,
-        bits,
+        encoding.clip,
+        encoding.scale,
+        encoding.bits,
         report,
     )
+    if status == Status.OK and mask is not None:
+        apply_masks(out, [mask], offset)
+    return Status(status), int(report[0])
+
+
+def _encode_with_streams(
+    out: RingVector, values: npt.NDArray[np.float32], encoding: Encoding, offset: int
+) -> tuple[Status, int]:
+    streams = [s for s in (encoding.randomness, encoding.mask) if isinstance(s, MaskStream)]
+    records = _records(streams)
+    structs = _structs(records)
+    struct = ffi.new("struct secagg_encoding *")
+    struct.clip, struct.scale, struct.bits = encoding.clip, encoding.scale, encoding.bits
+    if encoding.randomness is not None:
+        struct.rounding = structs + 0
+    if encoding.mask is not None:
+        struct.mask = structs + len(streams) - 1
+    report = ffi.new("uint64_t *")
+    status = _FIXED_ENCODE_MASKED[out.itemsize](
+        _lanes(out, write=True),
+        ffi.from_buffer("float[]", values),
+        len(values),
+        offset,
+        struct,
+        report,
+    )
+    wipe(records)
     return Status(status), int(report[0])
 
 

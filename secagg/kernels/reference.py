@@ -16,6 +16,7 @@ from secagg.kernels.backend import (
     PRIME,
     SECRET_BYTES,
     Buffer,
+    Encoding,
     MaskStream,
     Status,
     Words,
@@ -24,8 +25,6 @@ from secagg.types import RingVector
 
 _PIECE: Final = 1 << 16
 """Elements turned into bits at a time, a multiple of 8: each piece then fills whole bytes."""
-
-_TWO_TO_32: Final = float(1 << 32)
 
 
 def ring_add(total: RingVector, vector: RingVector) -> None:
@@ -43,7 +42,7 @@ def ring_reduce(total: RingVector, bits: int) -> None:
     np.bitwise_and(total, total.dtype.type((1 << bits) - 1), out=total)
 
 
-def pack(packed: bytearray, vector: RingVector, bits: int) -> None:
+def pack(packed: memoryview, vector: RingVector, bits: int) -> None:
     """Element i becomes the bits [i*bits, (i+1)*bits), in little-endian bit order."""
     shifts = np.arange(bits, dtype=vector.dtype)
     for start in range(0, len(vector), _PIECE):
@@ -73,13 +72,17 @@ def unpack(vector: RingVector, packed: Buffer, bits: int) -> Status:
     return Status.OK
 
 
-def unpack_add(total: RingVector, packed: Buffer, bits: int) -> Status:
-    """`unpack`, then `ring_add`."""
-    vector = np.empty_like(total)
-    status = unpack(vector, packed, bits)
-    if status is Status.OK:
+def sum_packed(total: RingVector, packed: Sequence[Buffer], bits: int) -> Status:
+    """`unpack` of every one, then `ring_add`."""
+    vectors = [np.empty_like(total) for _ in packed]
+    if any(
+        unpack(vector, data, bits) is not Status.OK
+        for vector, data in zip(vectors, packed, strict=True)
+    ):
+        return Status.NOT_CANONICAL
+    for vector in vectors:
         ring_add(total, vector)
-    return status
+    return Status.OK
 
 
 def keystream(stream: MaskStream, block: int) -> CipherContext:
@@ -100,35 +103,38 @@ def apply_masks(total: RingVector, streams: Sequence[MaskStream], offset: int) -
             ring_subtract(total, mask)
 
 
+def keystream_words(stream: MaskStream, offset: int, count: int) -> npt.NDArray[np.uint16]:
+    """Elements offset, offset + 1, ... of a stream, read as 16-bit words."""
+    block, skip = divmod(2 * offset, BLOCK_BYTES)
+    data = keystream(stream, block).update(bytes(skip + 2 * count))
+    return np.frombuffer(data, dtype=np.uint16, offset=skip)
+
+
 def encode_fixed(
-    out: RingVector,
-    values: npt.NDArray[np.float32],
-    randomness: npt.NDArray[np.uint32] | None,
-    clip: float,
-    scale: float,
-    bits: int,
+    out: RingVector, values: npt.NDArray[np.float32], encoding: Encoding, offset: int
 ) -> tuple[Status, int]:
-    """Round q = +-(whole + part / 2**32) in integers: every step after q is exact."""
+    """Round q = +-(whole + part): every step after q is exact."""
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         out.fill(0)
         return Status.NOT_FINITE, int(bad[0])
     x = values.astype(np.float64)
-    q = np.clip(x, -clip, clip) * scale
+    q = np.clip(x, -encoding.clip, encoding.clip) * encoding.scale
     whole = np.floor(np.abs(q))
-    part = (np.abs(q) - whole) * _TWO_TO_32
+    part = np.abs(q) - whole
     magnitude = whole.astype(np.int64)
+    randomness = encoding.randomness
+    if isinstance(randomness, MaskStream):
+        randomness = keystream_words(randomness, offset, len(values))
     if randomness is None:
-        half = _TWO_TO_32 / 2
-        magnitude += (part > half) | ((part == half) & (magnitude % 2 == 1))
+        magnitude += (part > 0.5) | ((part == 0.5) & (magnitude % 2 == 1))
     else:
-        # floor(q + r / 2**32) is the carry of part + r above zero; below it is the borrow.
-        carry = (np.floor(part).astype(np.int64) + randomness) >> 32
-        borrow = (np.ceil(part) > randomness).astype(np.int64)
-        magnitude += np.where(q < 0, borrow, carry)
+        magnitude += randomness < np.rint(part * 65536.0)  # rint rounds half to even
     signed = np.where(q < 0, -magnitude, magnitude)
-    out[:] = (signed.view(np.uint64) & np.uint64((1 << bits) - 1)).astype(out.dtype)
-    return Status.OK, int(np.count_nonzero(np.abs(x) > clip))
+    out[:] = (signed.view(np.uint64) & np.uint64((1 << encoding.bits) - 1)).astype(out.dtype)
+    if encoding.mask is not None:
+        apply_masks(out, [encoding.mask], offset)
+    return Status.OK, int(np.count_nonzero(np.abs(x) > encoding.clip))
 
 
 def decode_signed(out: npt.NDArray[np.int64], vector: RingVector, bits: int) -> None:

@@ -50,14 +50,17 @@ def test_every_coordinate_is_within_its_rounding_error_and_bound(
 
 @pytest.mark.parametrize("bits", [0, 10, 22, 23, 30, 40, 52])
 @pytest.mark.parametrize("clip", [1.0, 0.3])
-@pytest.mark.parametrize("byte", [0x00, 0xFF])
+@pytest.mark.parametrize("word", [0x0000, 0xFFFF])
 def test_the_largest_randomness_does_not_push_a_saturated_value_over_the_bound(
-    bits: int, clip: float, byte: int
+    bits: int, clip: float, word: int
 ) -> None:
     stage = FixedPoint(clip, bits, "stochastic")
     ring = Ring.for_sum(1, stage.bound)
     values = np.array([5, -5, clip, -clip], dtype=np.float32)
-    vector, _ = stage.encode(values, share=1.0, ring=ring, rng=Constant(byte))
+    words = np.full(4, word, dtype=np.uint16)
+    vector, _ = kernels.encode_fixed(
+        values, clip=clip, scale=float(1 << bits), ring=ring, randomness=words
+    )
     assert np.abs(kernels.decode_signed(vector, ring)).max() <= stage.bound
 
 

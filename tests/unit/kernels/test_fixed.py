@@ -27,7 +27,9 @@ def expected(values: Floats, clip: float, scale: float, randomness: Any) -> list
         if randomness is None:
             results.append(round(q))
         else:
-            results.append(math.floor(q + Fraction(int(randomness[i]), 2**32)))
+            whole = math.floor(abs(q))
+            up = int(randomness[i]) < round((abs(q) - whole) * 2**16)
+            results.append((whole + up) * (-1 if q < 0 else 1))
     return results
 
 
@@ -59,9 +61,9 @@ def test_equals_the_definition(
     values: list[float], clip: float, scale: float, stochastic: bool, data: st.DataObject
 ) -> None:
     x = np.array(values, dtype=np.float32)
-    words = st.one_of(st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 2**31, 2**32 - 1]))
+    words = st.one_of(st.integers(0, 2**16 - 1), st.sampled_from([0, 1, 2**15, 2**16 - 1]))
     draws = data.draw(st.lists(words, min_size=len(x), max_size=len(x)))
-    randomness = np.array(draws, dtype=np.uint32) if stochastic else None
+    randomness = np.array(draws, dtype=np.uint16) if stochastic else None
     ring = Ring(math.ceil(clip * scale).bit_length() + 1)
     assert encoded(x, clip, scale, ring, randomness) == expected(x, clip, scale, randomness)
 
@@ -71,22 +73,28 @@ def test_half_goes_to_even() -> None:
     assert encoded(values, 8.0, 1.0, Ring(8), None) == [0, 2, 2, 0, -2, -2, 0, -1, 0]
 
 
-def test_randomness_decides_between_floor_and_ceiling() -> None:
+def test_randomness_decides_between_the_neighbours() -> None:
     values = np.array([1.25, 1.25, 1.25, -1.25, -1.25, -1.25, 2.0, -2.0], dtype=np.float32)
-    quarter = 2**30
+    quarter = 2**14
     randomness = np.array(
-        [0, 3 * quarter - 1, 3 * quarter, 0, quarter - 1, quarter, 2**32 - 1, 2**32 - 1],
-        dtype=np.uint32,
+        [0, quarter - 1, quarter, 0, quarter - 1, quarter, 0, 0],
+        dtype=np.uint16,
     )
-    assert encoded(values, 8.0, 1.0, Ring(8), randomness) == [1, 1, 2, -2, -2, -1, 2, -2]
+    assert encoded(values, 8.0, 1.0, Ring(8), randomness) == [2, 2, 1, -2, -2, -1, 2, -2]
 
 
-def test_tiny_values_are_not_lost_nor_grown() -> None:
-    tiny = np.array([1e-45, -1e-45, 1e-20, -1e-20], dtype=np.float32)
-    low, high = np.zeros(4, dtype=np.uint32), np.full(4, 2**32 - 1, dtype=np.uint32)
-    assert encoded(tiny, 1.0, 1.0, Ring(8), low) == [0, -1, 0, -1]
-    assert encoded(tiny, 1.0, 1.0, Ring(8), high) == [0, 0, 0, 0]
-    assert encoded(tiny, 1.0, 1.0, Ring(8), None) == [0, 0, 0, 0]
+def test_tiny_values_do_not_grow() -> None:
+    tiny = np.array([1e-45, -1e-45, 2**-18, -(2**-18), 2**-17 * 1.5, -1.0], dtype=np.float32)
+    low, high = np.zeros(6, dtype=np.uint16), np.full(6, 2**16 - 1, dtype=np.uint16)
+    assert encoded(tiny, 1.0, 1.0, Ring(8), low) == [0, 0, 0, 0, 1, -1]
+    assert encoded(tiny, 1.0, 1.0, Ring(8), high) == [0, 0, 0, 0, 0, -1]
+    assert encoded(tiny, 1.0, 1.0, Ring(8), None) == [0, 0, 0, 0, 0, -1]
+
+
+def test_nearly_whole_values_may_go_up_for_any_randomness() -> None:
+    nearly = np.array([1 - 2**-24, -(1 - 2**-24)], dtype=np.float32)
+    high = np.full(2, 2**16 - 1, dtype=np.uint16)
+    assert encoded(nearly, 1.0, 1.0, Ring(8), high) == [1, -1]
 
 
 @pytest.mark.parametrize("bits", [2, 8, 15, 16, 17, 31, 32, 33, 53, 54, 63, 64])
@@ -96,7 +104,7 @@ def test_the_widest_scale_of_each_ring(bits: int, stochastic: bool) -> None:
     while math.ceil(scale) >= 1 << (bits - 1):
         scale = math.nextafter(scale, 0)
     values = np.array([1, -1, 5, -5, 0.75, -0.75, 0.1], dtype=np.float32)
-    randomness = np.full(7, 2**32 - 1, dtype=np.uint32) if stochastic else None
+    randomness = np.full(7, 2**16 - 1, dtype=np.uint16) if stochastic else None
     assert encoded(values, 1.0, scale, Ring(bits), randomness) == expected(
         values, 1.0, scale, randomness
     )
@@ -113,7 +121,7 @@ def test_a_ring_of_one_bit_holds_nothing_signed() -> None:
 def test_stochastic_rounding_is_unbiased(value: float) -> None:
     count = 200_000
     values = np.full(count, value, dtype=np.float32)
-    randomness = np.random.default_rng(3).integers(0, 2**32, count, dtype=np.uint32)
+    randomness = np.random.default_rng(3).integers(0, 2**16, count, dtype=np.uint16)
     vector, _ = kernels.encode_fixed(
         values, clip=20.0, scale=1.0, ring=Ring(16), randomness=randomness
     )
@@ -138,7 +146,7 @@ def test_saturation_is_counted_not_hidden() -> None:
 def test_levels_agree_at_boundary_lengths(length: int, bits: int) -> None:
     generator = np.random.default_rng(length)
     values = generator.normal(size=length).astype(np.float32)
-    randomness = generator.integers(0, 2**32, length, dtype=np.uint32)
+    randomness = generator.integers(0, 2**16, length, dtype=np.uint16)
     for chosen in (None, randomness):
         here = kernels.encode_fixed(
             values, clip=1.5, scale=2.0**13 / 3, ring=Ring(bits), randomness=chosen
@@ -156,7 +164,7 @@ def test_levels_agree_at_boundary_lengths(length: int, bits: int) -> None:
 def test_not_finite_is_refused_by_index(position: int, bad: float) -> None:
     values = np.ones(7, dtype=np.float32)
     values[position:] = bad
-    for randomness in (None, np.zeros(7, dtype=np.uint32)):
+    for randomness in (None, np.zeros(7, dtype=np.uint16)):
         with pytest.raises(InputError, match=rf"^values\[{position}\]: expected a finite number"):
             encoded(values, 1.0, 1.0, Ring(8), randomness)
 
@@ -215,8 +223,102 @@ def test_bad_arrays() -> None:
     with pytest.raises(InputError, match="expected shape"):
         encoded(values.reshape(2, 2), 1.0, 1.0, Ring(8), None)
     with pytest.raises(InputError, match=r"randomness: expected shape \(4\), got \(3,\)"):
-        encoded(values, 1.0, 1.0, Ring(8), np.zeros(3, dtype=np.uint32))
-    with pytest.raises(InputError, match="randomness: expected elements of uint32, got uint64"):
+        encoded(values, 1.0, 1.0, Ring(8), np.zeros(3, dtype=np.uint16))
+    with pytest.raises(InputError, match="randomness: expected elements of uint16, got uint64"):
         encoded(values, 1.0, 1.0, Ring(8), np.zeros(4, dtype=np.uint64))
     with pytest.raises(InputError, match="expected elements of uint16, got uint32"):
         kernels.decode_signed(np.zeros(4, dtype=np.uint32), Ring(8))
+
+
+STREAM = kernels.MaskStream(bytes(range(16)), b"twelve bytes", +1)
+OTHER = kernels.MaskStream(bytes(range(32)), b"bytes twelve", +1)
+
+
+def words_of(stream: kernels.MaskStream, length: int) -> npt.NDArray[np.uint16]:
+    total = np.zeros(length, dtype=np.uint16)
+    with kernels.using_level("reference"):
+        kernels.apply_masks(total, [stream])
+    return total
+
+
+@pytest.mark.parametrize("length", [0, 1, 127, 128, 129, 2048, 5000])
+@pytest.mark.parametrize("bits", [12, 16, 24, 32, 40])
+@pytest.mark.parametrize("scale", [512.0, 500.3])
+def test_a_keystream_is_the_randomness_and_the_mask(length: int, bits: int, scale: float) -> None:
+    ring = Ring(bits)
+    values = (np.arange(length) % 1000 / 300 - 1.7).astype(np.float32)
+    for source, words in ((None, None), (STREAM, words_of(STREAM, length))):
+        expected_vector, saturated = kernels.encode_fixed(
+            values, clip=1.5, scale=scale, ring=ring, randomness=words
+        )
+        plain, count = kernels.encode_fixed(
+            values, clip=1.5, scale=scale, ring=ring, randomness=source
+        )
+        np.testing.assert_array_equal(plain, expected_vector)
+        kernels.apply_masks(expected_vector, [OTHER])
+        masked, counted = kernels.encode_fixed(
+            values, clip=1.5, scale=scale, ring=ring, randomness=source, mask=OTHER
+        )
+        np.testing.assert_array_equal(masked, expected_vector)
+        assert count == counted == saturated
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+@pytest.mark.parametrize("bits", [16, 32, 40])
+def test_any_number_of_threads_gives_the_same(bits: int, threads: int) -> None:
+    length, ring = 700_003, Ring(bits)
+    values = np.sin(np.arange(length)).astype(np.float32)
+    out = kernels.aligned(length, ring.dtype)
+    here = kernels.encode_fixed(
+        values,
+        clip=0.9,
+        scale=4096.0,
+        ring=ring,
+        randomness=STREAM,
+        mask=OTHER,
+        out=out,
+        threads=threads,
+    )
+    there = kernels.encode_fixed(
+        values, clip=0.9, scale=4096.0, ring=ring, randomness=STREAM, mask=OTHER, threads=1
+    )
+    assert here[0] is out
+    np.testing.assert_array_equal(here[0], there[0])
+    assert here[1] == there[1] == np.count_nonzero(np.abs(values) > 0.9)
+    decoded = kernels.decode_fixed(here[0], ring, 3.0, threads=threads)
+    np.testing.assert_array_equal(decoded, kernels.decode_fixed(there[0], ring, 3.0, threads=1))
+
+
+@pytest.mark.parametrize("position", [0, 8191, 300_000, 699_999])
+def test_the_first_culprit_is_named_whatever_the_threads(position: int) -> None:
+    values = np.zeros(700_000, dtype=np.float32)
+    values[position] = values[-1] = math.nan
+    out = kernels.aligned(len(values), np.uint32)
+    with pytest.raises(InputError, match=rf"^values\[{position}\]:"):
+        kernels.encode_fixed(
+            values, clip=1.0, scale=9.0, ring=Ring(20), randomness=None, out=out, threads=3
+        )
+    assert not out.any()
+
+
+def test_bad_streams_outputs_and_threads() -> None:
+    values, ring = np.zeros(4, dtype=np.float32), Ring(20)
+
+    def encode(**options: Any) -> None:
+        chosen: dict[str, Any] = {"randomness": None, **options}
+        kernels.encode_fixed(values, clip=1.0, scale=1.0, ring=ring, **chosen)
+
+    with pytest.raises(ParameterError, match="randomness: expected a key of 16 or 32 bytes"):
+        encode(randomness=STREAM._replace(key=b"short"))
+    with pytest.raises(ParameterError, match=r"mask: expected sign \+1, got -1"):
+        encode(mask=STREAM._replace(sign=-1))
+    with pytest.raises(ParameterError, match="mask: expected an IV of 12 bytes"):
+        encode(mask=STREAM._replace(iv=b""))
+    with pytest.raises(ParameterError, match="threads: expected at least 1, got 0"):
+        encode(threads=0)
+    with pytest.raises(InputError, match="out: expected elements of uint32, got uint16"):
+        encode(out=np.zeros(4, dtype=np.uint16))
+    with pytest.raises(InputError, match=r"out: expected shape \(4\), got \(5,\)"):
+        encode(out=np.zeros(5, dtype=np.uint32))
+    with pytest.raises(InputError, match="overlapping memory"):
+        encode(out=values.view(np.uint32))
