@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
-VENV = ROOT / ".venv-nvflare"
 PACKAGES = ("nvflare==2.9.0", "tenseal==0.3.18")
 
 
@@ -44,13 +43,9 @@ def main() -> int:
         return 0
     sys.path.insert(0, str(ROOT / "benchmarks"))
     import record
+    from rivals.environment import python_with
 
-    python = VENV / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)  # noqa: S603
-        install = [str(python), "-m", "pip", "install", "--quiet", *PACKAGES]
-        subprocess.run(install, check=True)  # noqa: S603
-    inside = [str(python), __file__, "--inside"]
+    inside = [python_with("nvflare", PACKAGES), __file__, "--inside"]
     done = subprocess.run(inside, check=True, capture_output=True, text=True)  # noqa: S603
     rows = json.loads(done.stdout.splitlines()[-1])
     for row in rows:
