@@ -113,6 +113,16 @@ int secagg_mask_apply_u32(uint32_t *total, size_t length, uint64_t offset,
 int secagg_mask_apply_u64(uint64_t *total, size_t length, uint64_t offset,
                           const struct secagg_mask_stream *streams, size_t count);
 
+/* Packs vector with the streams added, as mask_apply and then pack do, with no vector in between.
+ * Errors as mask_apply, for the part from which on the stream is too short: what is packed before
+ * it stays. The checked caller never sees them. */
+int secagg_mask_pack_u16(uint8_t *packed, const uint16_t *vector, size_t length, uint64_t offset,
+                         unsigned bits, const struct secagg_mask_stream *streams, size_t count);
+int secagg_mask_pack_u32(uint8_t *packed, const uint32_t *vector, size_t length, uint64_t offset,
+                         unsigned bits, const struct secagg_mask_stream *streams, size_t count);
+int secagg_mask_pack_u64(uint8_t *packed, const uint64_t *vector, size_t length, uint64_t offset,
+                         unsigned bits, const struct secagg_mask_stream *streams, size_t count);
+
 /* Fixed point. */
 
 /* Let q = clamp(values[i], -clip, clip) * scale, in double, and |q| = whole + part. out[i] is,

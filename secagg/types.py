@@ -122,8 +122,8 @@ class Secret:
 
     def wipe(self) -> None:
         """Overwrite the buffer with zeros; afterwards the secret is empty."""
-        for position in range(len(self._buffer)):
-            self._buffer[position] = 0
+        # Of the same length, so that it happens in place.
+        self._buffer[:] = bytes(len(self._buffer))
         self._buffer.clear()
 
     def __len__(self) -> int:

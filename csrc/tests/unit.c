@@ -205,6 +205,33 @@ CHECK_PARTS(u16, uint16_t)
 CHECK_PARTS(u32, uint32_t)
 CHECK_PARTS(u64, uint64_t)
 
+/* Masked and packed in one call, and in two. */
+#define CHECK_MASK_PACK(name, lane)                                                               \
+    static void check_mask_pack_##name(unsigned bits)                                             \
+    {                                                                                             \
+        static const size_t lengths[] = {0, 1, 8191, 8192, 8193, 40001};                          \
+        const struct secagg_mask_stream streams[] = {stream_of(nist_key128, 16, 1),               \
+                                                     stream_of(nist_key256, 32, -1)};             \
+        for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++) {                           \
+            const size_t length = lengths[n], size = (length * bits + 7) / 8;                     \
+            lane *vector = filled(length * sizeof *vector);                                       \
+            uint8_t *together = filled(size);                                                     \
+            uint8_t *apart = filled(size);                                                        \
+            CHECK(secagg_mask_pack_##name(together, vector, length, 5, bits, streams, 2) ==       \
+                  SECAGG_OK);                                                                     \
+            CHECK(secagg_mask_apply_##name(vector, length, 5, streams, 2) == SECAGG_OK);          \
+            secagg_ring_pack_##name(apart, vector, length, bits);                                 \
+            CHECK(size == 0 || memcmp(together, apart, size) == 0);                               \
+            free(vector);                                                                         \
+            free(together);                                                                       \
+            free(apart);                                                                          \
+        }                                                                                         \
+    }
+
+CHECK_MASK_PACK(u16, uint16_t)
+CHECK_MASK_PACK(u32, uint32_t)
+CHECK_MASK_PACK(u64, uint64_t)
+
 static void check_mask_signs(void)
 {
     const struct secagg_mask_stream streams[] = {stream_of(nist_key128, 16, 1),
@@ -252,6 +279,10 @@ static void check_masks(void)
     check_parts_u16();
     check_parts_u32();
     check_parts_u64();
+    check_mask_pack_u16(11);
+    check_mask_pack_u32(25);
+    check_mask_pack_u32(32);
+    check_mask_pack_u64(47);
     check_mask_signs();
     check_mask_refusals();
 }

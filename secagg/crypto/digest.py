@@ -14,7 +14,7 @@ _LABEL: Final = b"secagg v1"
 
 def join_framed(*parts: bytes) -> bytes:
     """The parts, each preceded by its length as a big-endian u64: injective on lists of parts."""
-    return b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return b"".join([len(part).to_bytes(8, "big") + part for part in parts])
 
 
 def digest(purpose: str, *parts: bytes) -> bytes:

@@ -31,6 +31,11 @@ class Purpose(Enum):
     COMMITMENT = b"commitment"
 
 
+# Derivations are frequent: what never changes is made once.
+_HEADS: Final = {purpose: join_framed(_LABEL, purpose.value) for purpose in Purpose}
+_SHA256: Final = hashes.SHA256()
+
+
 def derive(
     secret: Secret,
     *,
@@ -50,12 +55,10 @@ def derive(
         details: everything else that the result must be bound to.
         length: bytes wanted, at most 255 * 32.
     """
-    info = join_framed(
-        _LABEL,
-        purpose.value,
-        b"".join(encode_party(party) for party in parties),
+    info = _HEADS[purpose] + join_framed(
+        b"".join([encode_party(party) for party in parties]),
         join_framed(*details),
         length.to_bytes(4, "big"),
     )
-    extractor = HKDF(algorithm=hashes.SHA256(), length=length, salt=context, info=info)
+    extractor = HKDF(algorithm=_SHA256, length=length, salt=context, info=info)
     return Secret(extractor.derive(secret.reveal()))

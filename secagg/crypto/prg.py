@@ -8,6 +8,7 @@ ends after 2**32 blocks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from secagg.crypto import kdf
@@ -52,14 +53,19 @@ def mask_stream(
         context=context,
         purpose=purpose,
         parties=parties,
-        details=(
-            protocol.encode(),
-            vector.encode(),
-            ring.lane_bits.to_bytes(1, "big"),
-            ring.bits.to_bytes(1, "big"),
-            length.to_bytes(8, "big"),
-            *details,
-        ),
+        details=(*_of_vector(protocol, vector, ring, length), *details),
         length=key_bytes + IV_BYTES,
     ).reveal()
     return MaskStream(expanded[:key_bytes], expanded[key_bytes:], sign)
+
+
+@lru_cache(maxsize=64)
+def _of_vector(protocol: str, vector: str, ring: Ring, length: int) -> tuple[bytes, ...]:
+    """What all masks of a vector have in common; public."""
+    return (
+        protocol.encode(),
+        vector.encode(),
+        ring.lane_bits.to_bytes(1, "big"),
+        ring.bits.to_bytes(1, "big"),
+        length.to_bytes(8, "big"),
+    )

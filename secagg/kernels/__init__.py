@@ -27,7 +27,9 @@ from secagg.kernels.sharing import shamir_combine, shamir_lagrange, shamir_split
 from secagg.kernels.threads import threads_in_use, usable_cpus, using_threads
 from secagg.kernels.vectors import (
     apply_masks,
+    check_packed,
     pack,
+    pack_masked,
     ring_add,
     ring_reduce,
     ring_subtract,
@@ -41,6 +43,7 @@ __all__ = [
     "MaskStream",
     "aligned",
     "apply_masks",
+    "check_packed",
     "decode_fixed",
     "decode_signed",
     "encode_fixed",
@@ -50,6 +53,7 @@ __all__ = [
     "native_available",
     "native_missing",
     "pack",
+    "pack_masked",
     "ring_add",
     "ring_reduce",
     "ring_subtract",

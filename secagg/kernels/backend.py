@@ -99,6 +99,16 @@ class Backend(Protocol):
     def apply_masks(self, total: RingVector, streams: Sequence[MaskStream], offset: int) -> None:
         """Add every stream with its sign, from element `offset` on."""
 
+    def pack_masked(
+        self,
+        packed: memoryview,
+        vector: RingVector,
+        streams: Sequence[MaskStream],
+        offset: int,
+        bits: int,
+    ) -> None:
+        """Fill `packed` with the vector plus every stream with its sign."""
+
     def encode_fixed(
         self,
         out: RingVector,

@@ -15,7 +15,11 @@ ALIGNMENT: Final = 64
 
 
 def aligned(length: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """An array of `length` elements that begins with a cache line; its contents are arbitrary."""
+    """An array of `length` elements that begins with a cache line; its contents are arbitrary.
+
+    It comes from the process's heap, on purpose: the first write to fresh pages can cost more than
+    the arithmetic, and the heap gives back what was freed before, up to 32 MB at a time.
+    """
     size = length * np.dtype(dtype).itemsize
     memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
     skip = -memory.ctypes.data % ALIGNMENT

@@ -43,6 +43,7 @@ _RING_PACK: Final = _by_lane("ring_pack")
 _RING_UNPACK: Final = _by_lane("ring_unpack")
 _RING_SUM: Final = _by_lane("ring_sum")
 _MASK_APPLY: Final = _by_lane("mask_apply")
+_MASK_PACK: Final = _by_lane("mask_pack")
 _FIXED_ENCODE: Final = _by_lane("fixed_encode")
 _FIXED_ENCODE_MASKED: Final = _by_lane("fixed_encode_masked")
 _FIXED_CENTER: Final = _by_lane("fixed_center")
@@ -114,6 +115,30 @@ def apply_masks(total: RingVector, streams: Sequence[MaskStream], offset: int) -
     records = _records(streams)
     status = _MASK_APPLY[total.itemsize](
         _lanes(total, write=True), len(total), offset, _structs(records), len(streams)
+    )
+    wipe(records)
+    if status != Status.OK:
+        raise AssertionError(f"arguments were not checked: {Status(status).name}")
+
+
+def pack_masked(
+    packed: memoryview, vector: RingVector, streams: Sequence[MaskStream], offset: int, bits: int
+) -> None:
+    """Copied, masked and packed in tiles; without AES instructions, one after the other."""
+    if not lib.secagg_cpu_has_masks():
+        masked = vector.copy()
+        _apply_masks_by_tiles(masked, streams, offset)
+        pack(packed, masked, bits)
+        return
+    records = _records(streams)
+    status = _MASK_PACK[vector.itemsize](
+        _bytes(packed, write=True),
+        _lanes(vector),
+        len(vector),
+        offset,
+        bits,
+        _structs(records),
+        len(streams),
     )
     wipe(records)
     if status != Status.OK:

@@ -103,6 +103,15 @@ def apply_masks(total: RingVector, streams: Sequence[MaskStream], offset: int) -
             ring_subtract(total, mask)
 
 
+def pack_masked(
+    packed: memoryview, vector: RingVector, streams: Sequence[MaskStream], offset: int, bits: int
+) -> None:
+    """`apply_masks` to a copy, then `pack`."""
+    masked = vector.copy()
+    apply_masks(masked, streams, offset)
+    pack(packed, masked, bits)
+
+
 def keystream_words(stream: MaskStream, offset: int, count: int) -> npt.NDArray[np.uint16]:
     """Elements offset, offset + 1, ... of a stream, read as 16-bit words."""
     block, skip = divmod(2 * offset, BLOCK_BYTES)

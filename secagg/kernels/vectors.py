@@ -76,6 +76,34 @@ def pack(vector: RingVector, ring: Ring, *, threads: int | None = None) -> bytea
     return packed
 
 
+def pack_masked(
+    vector: RingVector,
+    streams: Sequence[MaskStream],
+    ring: Ring,
+    *,
+    threads: int | None = None,
+) -> memoryview:
+    """`pack` of the vector plus all keystreams with their signs; the vector stays as it is.
+
+    Raises:
+        InputError: not a vector of this ring.
+        ParameterError: a malformed stream, a vector longer than a stream, or threads < 1.
+    """
+    check_vector("vector", vector, ring)
+    count = check_threads(threads)
+    chosen = _checked_streams(streams, 0, vector)
+    packed = aligned(ring.packed_size(len(vector)), np.uint8).data
+    backend = implementation()
+
+    def work(begin: int, end: int) -> None:
+        place = packed[begin * ring.bits // 8 : ring.packed_size(end)]
+        backend.pack_masked(place, vector[begin:end], chosen, begin, ring.bits)
+
+    if len(vector):
+        over_ranges(work, len(vector), (len(chosen) + 2) * vector.nbytes, count)
+    return packed
+
+
 def unpack(packed: Buffer, ring: Ring, length: int) -> RingVector:
     """The vector of `length` elements that `pack` made these bytes from.
 
@@ -90,6 +118,16 @@ def unpack(packed: Buffer, ring: Ring, length: int) -> RingVector:
     vector: RingVector = aligned(length, ring.dtype)
     _check_padding(implementation().unpack(vector, data, ring.bits))
     return vector
+
+
+def check_packed(packed: Buffer, ring: Ring, length: int) -> None:
+    """Refuse what `unpack` would refuse, without unpacking.
+
+    Raises:
+        DecodeError: not exactly `ring.packed_size(length)` bytes, or a padding bit is set.
+        InputError: not contiguous bytes.
+    """
+    _checked_packed(packed, ring, length)
 
 
 def unpack_add(
@@ -114,15 +152,12 @@ def sum_packed(
     """
     check_vector("total", total, ring, write=True)
     count = check_threads(threads)
-    vectors = [_packed_bytes(one, ring, len(total)) for one in packed]
+    vectors = [_checked_packed(one, ring, len(total)) for one in packed]
     if not vectors or not len(total):
         return
-    used = len(total) * ring.bits % 8
     for data in vectors:
         if np.may_share_memory(total, np.frombuffer(data, dtype=np.uint8)):
             raise InputError("total and packed: expected separate memory, got overlapping memory")
-        if used and data[-1] >> used:
-            _check_padding(Status.NOT_CANONICAL)
     backend = implementation()
 
     def work(begin: int, end: int) -> Status:
@@ -141,6 +176,14 @@ def _packed_bytes(packed: Buffer, ring: Ring, length: int) -> memoryview:
             f"packed: expected {ring.packed_size(length)} bytes for {length} elements of"
             f" {ring.bits} bits, got {len(data)}"
         )
+    return data
+
+
+def _checked_packed(packed: Buffer, ring: Ring, length: int) -> memoryview:
+    data = _packed_bytes(packed, ring, length)
+    used = length * ring.bits % 8
+    if used and data[-1] >> used:
+        _check_padding(Status.NOT_CANONICAL)
     return data
 
 
@@ -169,11 +212,8 @@ def apply_masks(
     """
     check_vector("total", total, write=True)
     count = check_threads(threads)
-    chosen = list(streams)
     offset = operator.index(offset)  # numpy's integers could wrap below
-    check_range(offset, len(total), total.itemsize)
-    for number, stream in enumerate(chosen):
-        check_stream(f"streams[{number}]", stream)
+    chosen = _checked_streams(streams, offset, total)
     backend = implementation()
 
     def work(begin: int, end: int) -> None:
@@ -181,3 +221,13 @@ def apply_masks(
 
     if len(total) and chosen:  # an empty vector's offset may lie one past the last block
         over_ranges(work, len(total), len(chosen) * total.nbytes, count)
+
+
+def _checked_streams(
+    streams: Sequence[MaskStream], offset: int, vector: RingVector
+) -> list[MaskStream]:
+    chosen = list(streams)
+    check_range(offset, len(vector), vector.itemsize)
+    for number, stream in enumerate(chosen):
+        check_stream(f"streams[{number}]", stream)
+    return chosen

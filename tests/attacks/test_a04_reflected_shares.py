@@ -37,10 +37,10 @@ def without_direction(monkeypatch: pytest.MonkeyPatch, *, key: bool, data: bool)
     channel, associated_data = MaskingClient._channel, aead.associated_data
 
     def either_way(
-        self: MaskingClient, public: bytes, sender: PartyId, receiver: PartyId, peer: PartyId
+        self: MaskingClient, neighbour: int, sender: PartyId, receiver: PartyId
     ) -> Secret:
         first, second = sorted((sender, receiver))
-        return channel(self, public, first, second, peer)
+        return channel(self, neighbour, first, second)
 
     def for_both(
         protocol: str, transcript: bytes, step: str, sender: PartyId, receiver: PartyId

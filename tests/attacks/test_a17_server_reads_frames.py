@@ -21,7 +21,7 @@ from secagg import kernels, protocols
 from secagg.protocol import Adversary
 from secagg.protocols._masking import client as client_module
 from secagg.protocols._masking import server as server_module
-from secagg.types import RingVector, client
+from secagg.types import Ring, RingVector, client
 
 FALSE_ALARM = 1e-6
 SESSIONS, LENGTH = 20, 600
@@ -104,8 +104,16 @@ def test_the_statistic_sees_a_mask_that_misses_part_of_the_ring(
         kernels.apply_masks(mask, streams)
         kernels.ring_add(total, mask & mask.dtype.type(3))
 
+    def shortened_and_packed(
+        vector: RingVector, streams: list[kernels.MaskStream], ring: Ring
+    ) -> memoryview:
+        masked = vector.copy()
+        shortened(masked, streams)
+        return memoryview(kernels.pack(masked, ring))
+
+    replaced = _Replaced(apply_masks=shortened, pack_masked=shortened_and_packed)
     for module in (client_module, server_module):
-        monkeypatch.setattr(module, "kernels", _Replaced(apply_masks=shortened))
+        monkeypatch.setattr(module, "kernels", replaced)
     assert false_alarm_probability(two_way_table("secagg")) < FALSE_ALARM
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
 from secagg import kernels
 from secagg.crypto import aead, kdf, shamir
 from secagg.crypto.agreement import PrivateKey, check_public_key
@@ -72,6 +70,7 @@ class MaskingClient(Party):
         self._transcript = b""
         self._cohort: frozenset[int] = frozenset()
         self._neighbours: dict[int, tuple[bytes, bytes]] = {}
+        self._channels: dict[int, Secret] = {}
         # Dealer to its (mask seed, self seed) shares, as bytes; the client's own among them.
         self._shares: dict[int, Secret] = {}
 
@@ -100,9 +99,12 @@ class MaskingClient(Party):
         }
         kernels.wipe(shares)
         sealed = []
+        assert self._channel_key is not None  # noqa: S101
         for holder in numbers:
             peer = client(holder)
-            key = self._channel(neighbours[holder][0], self.me, peer, peer)
+            # One agreement for both directions: it costs more than all else that is done here.
+            self._channels[holder] = self._agree(self._channel_key, neighbours[holder][0], peer)
+            key = self._channel(holder, self.me, peer)
             bound_to = self._bound_to(self.me, peer)
             sealed.append(aead.seal(key, rows[holder], bound_to, self.rng))
         commitment = self_mask_commitment(self._transcript, self._self_seed, self.me)
@@ -162,8 +164,10 @@ class MaskingClient(Party):
 
     def forget(self) -> None:
         """Wipe seeds and shares."""
-        for secret in (self._mask_seed, self._self_seed, *self._shares.values()):
+        held = (*self._channels.values(), *self._shares.values())
+        for secret in (self._mask_seed, self._self_seed, *held):
             secret.wipe()
+        self._channels.clear()
         self._shares.clear()
         self._channel_key = self._mask_key = None
         self._input = None
@@ -240,7 +244,7 @@ class MaskingClient(Party):
 
     def _open_shares(self, dealer: int, sealed: bytes) -> Secret:
         peer = client(dealer)
-        key = self._channel(self._neighbours[dealer][0], peer, self.me, peer)
+        key = self._channel(dealer, peer, self.me)
         try:
             shares = aead.open_sealed(key, sealed, self._bound_to(peer, self.me))
             shamir.decode_shares(shares.reveal())
@@ -260,18 +264,15 @@ class MaskingClient(Party):
             public = self._neighbours[dealer][1]
             agreed = self._agree(mask_key, public, client(dealer))
             streams.append(pair_mask(plan, self._transcript, agreed, me, (dealer, public), +1))
-        masked = np.array(vector)
-        kernels.apply_masks(masked, streams)
-        packed = kernels.pack(masked, plan.ring)
+        packed = kernels.pack_masked(vector, streams, plan.ring)
         self._input = None
         self.advance("unmask")
-        yield Send(SERVER, MaskedVector(memoryview(packed)))
+        yield Send(SERVER, MaskedVector(packed))
 
-    def _channel(self, public: bytes, sender: PartyId, receiver: PartyId, peer: PartyId) -> Secret:
+    def _channel(self, neighbour: int, sender: PartyId, receiver: PartyId) -> Secret:
         """The key for one direction of the channel with a neighbour."""
-        assert self._channel_key is not None  # noqa: S101
         return kdf.derive(
-            self._agree(self._channel_key, public, peer),
+            self._channels[neighbour],
             context=self._transcript,
             purpose=kdf.Purpose.CHANNEL,
             parties=(sender, receiver),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 
@@ -50,7 +51,10 @@ from secagg.protocols._masking.plan import (
     self_mask_commitment,
     transcript,
 )
-from secagg.types import PartyId, Rng, Secret, client
+from secagg.types import PartyId, RingVector, Rng, Secret, client
+
+ADDED_TOGETHER: Final = 4
+"""Vectors that the kernel adds in one pass over the total."""
 
 
 class MaskingServer(Party):
@@ -72,7 +76,9 @@ class MaskingServer(Party):
         self._commitments: dict[int, bytes] = {}
         self._sealed: dict[int, dict[int, bytes]] = {}
         self._dealers: set[int] = set()
-        self._total = np.zeros(self.plan.task.length, dtype=self.plan.ring.dtype)
+        self._total: RingVector = kernels.aligned(self.plan.task.length, self.plan.ring.dtype)
+        self._total.fill(0)
+        self._waiting: list[memoryview] = []
         self._included: set[int] = set()
         self._answers: dict[int, shamir.Shares] = {}
 
@@ -162,7 +168,7 @@ class MaskingServer(Party):
 
     @on(MaskedVector, "mask")
     def add_vector(self, message: MaskedVector, sender: PartyId) -> Effects:
-        """Add a masked vector and forget it."""
+        """Add a masked vector and forget it; a few wait for each other and are added together."""
         if sender.number not in self._dealers:
             raise RemoteProtocolError(sender, "expected vectors of those who dealt shares only")
         expected = self.plan.ring.packed_size(self.plan.task.length)
@@ -171,9 +177,12 @@ class MaskingServer(Party):
                 sender, f"expected a vector of {expected} bytes, got {message.tail.nbytes}"
             )
         try:
-            kernels.unpack_add(self._total, message.tail, self.plan.ring)
+            kernels.check_packed(message.tail, self.plan.ring, self.plan.task.length)
         except DecodeError as error:
             raise RemoteProtocolError(sender, str(error)) from None
+        self._waiting.append(message.tail)
+        if len(self._waiting) == ADDED_TOGETHER:
+            self._add_waiting()
         self._included.add(sender.number)
         return self._ask_for_shares() if len(self._included) == len(self._dealers) else ()
 
@@ -182,7 +191,12 @@ class MaskingServer(Party):
         """The sum is over whoever delivered; a vector that comes later is not taken."""
         return self._ask_for_shares()
 
+    def _add_waiting(self) -> None:
+        kernels.sum_packed(self._total, self._waiting, self.plan.ring)
+        self._waiting.clear()
+
     def _ask_for_shares(self) -> Effects:
+        self._add_waiting()
         if len(self._included) < self.plan.minimum:
             yield self._too_few("delivered vectors", len(self._included), self.plan.minimum)
             return
@@ -218,6 +232,7 @@ class MaskingServer(Party):
         for shares in self._answers.values():
             kernels.wipe(shares)
         self._answers.clear()
+        self._waiting.clear()
 
     def _owners(self, holder: int) -> list[int]:
         """Whose shares a survivor holds, ascending: its dealing neighbours and itself."""
@@ -264,12 +279,11 @@ class MaskingServer(Party):
             owners_of[chosen].append(owner)
         seeds: dict[int, Secret] = {}
         for chosen, owners in owners_of.items():
-            shares = np.stack(
-                [
-                    np.stack([self._answers[holder][rows[holder][owner]] for holder in chosen])
-                    for owner in owners
-                ]
+            columns = (
+                self._answers[holder][[rows[holder][owner] for owner in owners]]
+                for holder in chosen
             )
+            shares = np.stack(list(columns), axis=1)
             try:
                 rebuilt = shamir.combine(shares, chosen)
             except VerificationError as error:

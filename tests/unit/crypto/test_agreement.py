@@ -19,6 +19,32 @@ def wycheproof() -> list[dict[str, Any]]:
     return [test for group in groups for test in group["tests"]]
 
 
+def test_the_check_refuses_what_agreement_refuses() -> None:
+    """Five canonical encodings are of low order, and the vectors hold them all."""
+    key = PrivateKey(Secret(bytes(range(32))))
+    refused = 0
+    for test in wycheproof():
+        public = bytes.fromhex(test["public"])
+        if int.from_bytes(public, "little") < 2**255 - 19:
+            refused += _refuses(check_public_key, public)
+            assert _refuses(check_public_key, public) == _refuses(key.agree, public)
+    assert refused > 5
+    distinct = {
+        int.from_bytes(bytes.fromhex(test["public"]), "little")
+        for test in wycheproof()
+        if _refuses(check_public_key, bytes.fromhex(test["public"]))
+    }
+    assert len([u for u in distinct if u < 2**255 - 19]) == 5
+
+
+def _refuses(check: Any, public: bytes) -> bool:
+    try:
+        check(public)
+    except VerificationError:
+        return True
+    return False
+
+
 def test_rfc_7748_vectors() -> None:
     text = (VECTORS / "rfc7748-x25519" / "rfc7748.txt").read_text()
     cases = re.findall(r"INPUT_SCALAR = (\w+)\nINPUT_U = (\w+)\nOUTPUT_U = (\w+)", text)
