@@ -50,6 +50,23 @@ static int supports_vaes(void)
            __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && has_all(ebx, LEAF7_EBX_AVX2) &&
            has_all(ecx, LEAF7_ECX_VAES);
 }
+
+#elif defined(__aarch64__)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+/* Every ARM CPU of Apple has the instructions. Elsewhere only Linux is asked. */
+static int supports_armv8(void)
+{
+#if defined(__APPLE__)
+    return 1;
+#elif defined(__linux__)
+    return (getauxval(AT_HWCAP) & HWCAP_AES) != 0;
+#else
+    return 0;
+#endif
+}
 #endif
 
 static int supports_anything(void)
@@ -62,6 +79,8 @@ static const struct secagg_kernels levels[] = {
 #if defined(__x86_64__)
     {"aesni", supports_aesni, secagg_mask_apply_aesni},
     {"vaes", supports_vaes, secagg_mask_apply_vaes},
+#elif defined(__aarch64__)
+    {"armv8", supports_armv8, secagg_mask_apply_armv8},
 #endif
 };
 

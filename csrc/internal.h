@@ -25,6 +25,8 @@ struct secagg_kernels {
 #if defined(__x86_64__)
 secagg_mask_kernel secagg_mask_apply_aesni;
 secagg_mask_kernel secagg_mask_apply_vaes;
+#elif defined(__aarch64__)
+secagg_mask_kernel secagg_mask_apply_armv8;
 #endif
 
 /* Declares that a value computed from secrets is public: the verdict whether an input is valid.

@@ -31,7 +31,7 @@ enum {
     SECAGG_INCONSISTENT = -5  /* the shares are not shares of one secret */
 };
 
-/* Level: "portable", "aesni" or "vaes".
+/* Level: "portable"; on x86-64 also "aesni" and "vaes"; on 64-bit ARM also "armv8".
  *
  * The level is "portable" until one is selected. Select before other threads call in. */
 

@@ -1,19 +1,33 @@
 /*
  * AES-CTR keystream added straight into lanes: the mask never reaches memory.
  *
- * aesni.c and vaes.c include this file after they have defined
+ * aesni.c, vaes.c and armv8.c include this file after they have defined
  *
- *   KERNEL                     the name of the kernel
- *   vec                        a register of VEC_BLOCKS blocks of 16 bytes
- *   vec_load, vec_store        unaligned
- *   vec_broadcast(block)       the same block everywhere
- *   vec_block_numbers()        0, 1, ... in the last 32 bits of each block, zero elsewhere
- *   vec_xor, vec_shuffle       by bytes, the latter within each block
- *   vec_round, vec_last_round  of AES
- *   vec_add_N, vec_sub_N       lanes of N = 16, 32, 64 bits
- *   vec_clear_registers()      at the end, where one instruction does it
+ *   KERNEL                              the name of the kernel
+ *   vec                                 a register of VEC_BLOCKS blocks of 16 bytes
+ *   vec_load, vec_store                 unaligned
+ *   vec_broadcast(block)                the same block everywhere
+ *   vec_block_numbers()                 0, 1, ... in the last 32 bits of each block, zero elsewhere
+ *   vec_shuffle                         by bytes, within each block
+ *   vec_begin(block, key)               what precedes the first round of AES
+ *   vec_round(state, before, key)       a round of AES but the last
+ *   vec_last_round(state, before, key)
+ *   vec_add_N, vec_sub_N                lanes of N = 16, 32, 64 bits
+ *   vec_clear_registers()               zeroes every vector register that the level may use
  *
- * so both levels run the same code.
+ * and, for the key schedule, on one block as four words w0 to w3,
+ *
+ *   aes_block, block_load, block_xor
+ *   block_shift(key, bytes)                towards w3, with zeros behind
+ *   block_sub_word(key)                    SubWord(w3) four times
+ *   block_rotated_sub_word(key, constant)  RotWord(SubWord(w3)) ^ constant four times
+ *
+ * so all levels run the same code.
+ *
+ * The rounds are given two keys because the instructions cut AES at different places. As FIPS 197
+ * has it, key 0 is added first, and then every round ends with adding its own `key`: so does x86.
+ * ARM's AESE begins with adding a key. There every round adds `before`, the key of the round
+ * before it; vec_begin leaves key 0 to round 1, and the last round adds both.
  */
 #include "mask/schedule.h"
 
@@ -35,7 +49,7 @@ struct work {
 
 static void expand(struct work *work, const struct secagg_mask_stream *stream)
 {
-    __m128i keys[AES256_ROUNDS + 1];
+    aes_block keys[AES256_ROUNDS + 1];
     int rounds = AES128_ROUNDS;
     if (stream->key_size == 16) {
         expand_aes128(keys, stream->key);
@@ -55,14 +69,14 @@ static inline vec first_counters(const uint8_t iv[12], uint32_t block)
     uint8_t counter[BLOCK];
     memcpy(counter, iv, 12);
     memcpy(counter + 12, &block, 4);
-    return vec_add_32(vec_broadcast(_mm_loadu_si128((const __m128i *)(const void *)counter)),
-                      vec_block_numbers());
+    return vec_add_32(vec_broadcast(block_load(counter)), vec_block_numbers());
 }
 
 static inline vec to_big_endian(vec counters)
 {
-    return vec_shuffle(counters, vec_broadcast(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
-                                                             15, 14, 13, 12)));
+    static const uint8_t last_word_reversed[BLOCK] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                      8, 9, 10, 11, 15, 14, 13, 12};
+    return vec_shuffle(counters, vec_broadcast(block_load(last_word_reversed)));
 }
 
 #define EIGHT_TIMES(statement)                                                                    \
@@ -75,29 +89,30 @@ static inline __attribute__((always_inline)) void
 apply_chunks(uint8_t *total, size_t chunks, vec counters, const vec *keys, const int rounds,
              const int lane_bytes, const int sign)
 {
-    const vec step = vec_broadcast(_mm_setr_epi32(0, 0, 0, VEC_BLOCKS));
+    static const uint8_t one_register[BLOCK] = {[12] = VEC_BLOCKS};
+    const vec step = vec_broadcast(block_load(one_register));
 
     for (; chunks != 0; chunks--) {
 #define START(i)                                                                                  \
-    vec state##i = vec_xor(to_big_endian(counters), keys[0]);                                     \
+    vec state##i = vec_begin(to_big_endian(counters), keys[0]);                                   \
     counters = vec_add_32(counters, step);
         EIGHT_TIMES(START)
 #undef START
 
 #pragma GCC unroll 16
         for (int round = 1; round < rounds; round++) {
-            const vec key = keys[round];
-#define ROUND(i) state##i = vec_round(state##i, key);
+            const vec before = keys[round - 1], key = keys[round];
+#define ROUND(i) state##i = vec_round(state##i, before, key);
             EIGHT_TIMES(ROUND)
 #undef ROUND
         }
 
-        const vec last = keys[rounds];
+        const vec before = keys[rounds - 1], key = keys[rounds];
 #define FINISH(i)                                                                                 \
     {                                                                                             \
         uint8_t *place = total + (i) * VEC_BLOCKS * BLOCK;                                        \
         const vec old = vec_load(place);                                                          \
-        const vec stream = vec_last_round(state##i, last);                                        \
+        const vec stream = vec_last_round(state##i, before, key);                                 \
         if (lane_bytes == 2)                                                                      \
             vec_store(place, sign > 0 ? vec_add_16(old, stream) : vec_sub_16(old, stream));       \
         else if (lane_bytes == 4)                                                                 \

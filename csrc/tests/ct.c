@@ -220,7 +220,9 @@ int main(void)
     run("shamir", taint_shamir, 0);
     if (secagg_cpu_select("aesni") == SECAGG_OK)
         run("masks, AES-NI", taint_masks, 0);
+    else if (secagg_cpu_select("armv8") == SECAGG_OK)
+        run("masks, ARMv8", taint_masks, 0);
     else
-        printf("masks, AES-NI: skipped, this CPU has none\n");
+        printf("masks: skipped, this CPU has neither AES-NI nor ARMv8's AES\n");
     return failures != 0;
 }
