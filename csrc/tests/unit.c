@@ -209,7 +209,7 @@ enum { REGISTERS = 32 };
 #endif
 
 #if defined(STORE)
-/* After any mask, no register holds keystream: they are zero, but for what belongs to the caller. */
+/* After any mask no register holds keystream: all are zero, but for what belongs to the caller. */
 static void check_registers_after(uint8_t key_size, size_t length)
 {
     const struct secagg_mask_stream stream = stream_of(nist_key256, key_size, 1);
