@@ -50,6 +50,23 @@ static int supports_vaes(void)
            __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && has_all(ebx, LEAF7_EBX_AVX2) &&
            has_all(ecx, LEAF7_ECX_VAES);
 }
+
+#elif defined(__aarch64__)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+/* Every ARM CPU of Apple has the instructions. Elsewhere only Linux is asked. */
+static int supports_armv8(void)
+{
+#if defined(__APPLE__)
+    return 1;
+#elif defined(__linux__)
+    return (getauxval(AT_HWCAP) & HWCAP_AES) != 0;
+#else
+    return 0;
+#endif
+}
 #endif
 
 static int supports_anything(void)
@@ -58,10 +75,23 @@ static int supports_anything(void)
 }
 
 static const struct secagg_kernels levels[] = {
-    {"portable", supports_anything, NULL, NULL, NULL},
+    {.name = "portable", .supported = supports_anything},
 #if defined(__x86_64__)
-    {"aesni", supports_aesni, secagg_mask_apply_aesni, NULL, NULL},
-    {"vaes", supports_vaes, secagg_mask_apply_vaes, secagg_encode_vaes, secagg_sum_avx2},
+    {.name = "aesni",
+     .supported = supports_aesni,
+     .mask_apply = secagg_mask_apply_aesni,
+     .keystream = secagg_mask_keystream_aesni},
+    {.name = "vaes",
+     .supported = supports_vaes,
+     .mask_apply = secagg_mask_apply_vaes,
+     .keystream = secagg_mask_keystream_vaes,
+     .encode = secagg_encode_vaes,
+     .sum = secagg_sum_avx2},
+#elif defined(__aarch64__)
+    {.name = "armv8",
+     .supported = supports_armv8,
+     .mask_apply = secagg_mask_apply_armv8,
+     .keystream = secagg_mask_keystream_armv8},
 #endif
 };
 

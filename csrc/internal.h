@@ -15,6 +15,11 @@
 typedef void secagg_mask_kernel(uint8_t *total, size_t size, uint64_t start, unsigned lane_bytes,
                                 const struct secagg_mask_stream *streams, size_t count);
 
+/* Writes the keystream to `size` bytes, a multiple of 256, from its begin on, and goes on over the
+ * same bytes `passes` times: what the level can do at best. */
+typedef void secagg_keystream_kernel(uint8_t *out, size_t size, size_t passes,
+                                     const struct secagg_mask_stream *stream);
+
 /* Values that an encode kernel takes at a time. */
 enum { SECAGG_ENCODE_BATCH = 128 };
 
@@ -41,6 +46,7 @@ struct secagg_kernels {
     const char *name;
     int (*supported)(void);
     secagg_mask_kernel *mask_apply;
+    secagg_keystream_kernel *keystream;
     secagg_encode_kernel *encode;
     secagg_sum_kernel *sum;
 };
@@ -53,9 +59,14 @@ static const uint64_t secagg_stream_bytes = UINT64_C(1) << 36;
 
 #if defined(__x86_64__)
 secagg_mask_kernel secagg_mask_apply_aesni;
+secagg_keystream_kernel secagg_mask_keystream_aesni;
 secagg_mask_kernel secagg_mask_apply_vaes;
+secagg_keystream_kernel secagg_mask_keystream_vaes;
 secagg_encode_kernel secagg_encode_vaes;
 secagg_sum_kernel secagg_sum_avx2;
+#elif defined(__aarch64__)
+secagg_mask_kernel secagg_mask_apply_armv8;
+secagg_keystream_kernel secagg_mask_keystream_armv8;
 #endif
 
 /* Declares that a value computed from secrets is public: the verdict whether an input is valid.

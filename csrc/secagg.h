@@ -31,7 +31,7 @@ enum {
     SECAGG_INCONSISTENT = -5  /* the shares are not shares of one secret */
 };
 
-/* Level: "portable", "aesni" or "vaes".
+/* Level: "portable"; on x86-64 also "aesni" and "vaes"; on 64-bit ARM also "armv8".
  *
  * The level is "portable" until one is selected. Select before other threads call in. */
 
@@ -122,6 +122,20 @@ int secagg_mask_pack_u32(uint8_t *packed, const uint32_t *vector, size_t length,
                          unsigned bits, const struct secagg_mask_stream *streams, size_t count);
 int secagg_mask_pack_u64(uint8_t *packed, const uint64_t *vector, size_t length, uint64_t offset,
                          unsigned bits, const struct secagg_mask_stream *streams, size_t count);
+
+/* Ceilings, for `secagg speed` to measure. */
+
+/* Writes `size` bytes of keystream, `passes` times over the same buffer. size is a multiple of
+ * 256. SECAGG_UNAVAILABLE if secagg_cpu_has_masks() is 0, SECAGG_PARAMETER for another size or key
+ * size, or more than a stream has. */
+int secagg_speed_keystream(uint8_t *out, size_t size, size_t passes,
+                           const struct secagg_mask_stream *stream);
+
+/* Reads all whole blocks of 64 bytes and returns the sum of their words. */
+uint64_t secagg_speed_read(const uint8_t *buffer, size_t size);
+
+/* memcpy. */
+void secagg_speed_copy(uint8_t *to, const uint8_t *from, size_t size);
 
 /* Fixed point. */
 

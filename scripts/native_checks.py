@@ -1,47 +1,68 @@
-"""Checks of the C core that need no Python module: builds, CTest, sanitizers, constant time.
+"""Checks of the C core on its own: builds, CTest, sanitizers, constant time, masks, disassembly.
 
 Takes no arguments, builds below build/native-*, and exits non-zero if any check fails or cannot be
-run. The disassembly check covers the VAES kernel, which valgrind cannot execute.
+run. On x86-64 the core is built for 64-bit ARM as well, and run in an emulator: that shows what it
+computes and what the compiler made of it, not how fast it is.
 """
 
 from __future__ import annotations
 
 import platform
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import disassembly
+import mask_vectors
+
 ROOT = Path(__file__).parents[1]
 PLAIN = ROOT / "build" / "native-plain"
 SANITIZED = ROOT / "build" / "native-sanitized"
+AARCH64 = ROOT / "build" / "native-aarch64"
 
-# By sign, key size and lane.
-LOOPS_PER_KERNEL = 12
-# The only instructions without a vector register that a keystream loop needs: pointers, counter.
-SCALAR = re.compile(r"(add|sub|inc|dec|lea|cmp|test|nop)[bwlq]?$")
-# Instructions that turn a vector's value into flags.
-FLAGS_FROM_VECTORS = re.compile(r"v?(u?comis[sd]|ptest|testp[sd]|pcmp[ei]str[im])$")
+
+class Target(NamedTuple):
+    """A kind of CPU that the core is built for.
+
+    Attributes:
+        machine: of its disassembly.
+        objdump: that reads its objects.
+        emulator: the words before a command for it; none where it is this CPU's kind.
+        levels: that have masks.
+        vectors: other sources whose values must stay in vectors, and which of their functions work
+            on what is public: parameters, and what the caller is told.
+        other: a level that it never has.
+    """
+
+    machine: disassembly.Machine
+    objdump: str
+    emulator: tuple[str, ...]
+    levels: tuple[str, ...]
+    vectors: tuple[tuple[str, frozenset[str]], ...]
+    other: str
+
+
+X86 = Target(
+    disassembly.X86,
+    "objdump",
+    (),
+    ("aesni", "vaes"),
+    (("fixed/vaes", frozenset({"rule_of", "exact_in_float", "told"})),),
+    "armv8",
+)
+ARM = Target(disassembly.ARM, "objdump", (), ("armv8",), (), "vaes")
+# As in cmake/aarch64.cmake.
+EMULATED_ARM = ARM._replace(
+    objdump="aarch64-linux-gnu-objdump", emulator=("qemu-aarch64", "-L", "/usr/aarch64-linux-gnu")
+)
+NATIVE = {"x86_64": X86, "amd64": X86, "aarch64": ARM, "arm64": ARM}
+CROSS_TOOLS = "gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 
 
 class Failure(Exception):
     """A check did not pass; the message says which and why."""
-
-
-class Instruction(NamedTuple):
-    address: int
-    mnemonic: str
-    operands: str
-
-    @property
-    def target(self) -> int | None:
-        """Where a jump goes, or None."""
-        if not self.mnemonic.startswith("j"):
-            return None
-        direct = re.match(r"([0-9a-f]+)\b", self.operands)
-        return int(direct[1], 16) if direct else -1
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
@@ -85,89 +106,65 @@ def check_constant_time() -> None:
     print(run(*command, cwd=PLAIN), end="")
 
 
-def functions(listing: str) -> dict[str, list[Instruction]]:
-    """The instructions of each function in the output of objdump."""
-    found: dict[str, list[Instruction]] = {}
-    body: list[Instruction] = []
-    for line in listing.splitlines():
-        if header := re.match(r"[0-9a-f]+ <(.+)>:$", line):
-            body = found.setdefault(header[1], [])
-        elif code := re.match(r"\s*([0-9a-f]+):\s+(\S+)\s*(.*)$", line):
-            operands = code[3].split("#")[0].strip()
-            body.append(Instruction(int(code[1], 16), code[2], operands))
-    return found
+def check_masks(folder: Path, target: Target) -> None:
+    """Every level that the CPU can run against another AES, byte for byte."""
+    command = (*target.emulator, str(folder / "secagg_masks"))
+    print("+", *command, flush=True)
+    for level in ("portable", target.other):
+        if problem := mask_vectors.refusal_problem(command, level):
+            raise Failure(f"level {level}, which has no masks here: {problem}")
+    for level in target.levels:
+        if not mask_vectors.available(command, level):
+            if target.emulator:
+                raise Failure(f"the emulated CPU cannot run level {level}")
+            print(f"  {level}: this CPU cannot run it")
+        elif problem := mask_vectors.problem_of(command, level):
+            raise Failure(f"level {level}: {problem}")
 
 
-def loop_problem(body: list[Instruction]) -> str | None:
-    """Why the keystream loop of a function could depend on data, or None.
-
-    In a loop, the value of a vector register may reach other vector registers and memory only:
-    never a general register, an address or a flag. General registers are never loaded from
-    memory, so what decides the one branch is the counter.
-    """
-    rounds = [i for i in body if re.fullmatch("v?aesenc", i.mnemonic)]
-    back = [i for i in body if i.target is not None and i.target <= i.address]
-    if len(back) != 1 or back[0].target is None:
-        return f"expected one loop, found {len(back)}"
-    begin, end = back[0].target, back[0].address
-    if not all(begin <= i.address < end for i in rounds):
-        return "AES rounds outside the loop"
-    for instruction in (i for i in body if begin <= i.address < end):
-        where = f"{instruction.address:x}: {instruction.mnemonic} {instruction.operands}"
-        if re.search(r"\([^)]*%[xyz]mm", instruction.operands):
-            return f"an address from a vector at {where}"
-        if re.search(r"%[xyz]mm", instruction.operands):
-            destination = re.split(r",(?![^(]*\))", instruction.operands)[-1].strip()
-            if not re.fullmatch(r"%[xyz]mm\d+|.*\(.*\)", destination):
-                return f"a vector reaches a general register at {where}"
-            if FLAGS_FROM_VECTORS.match(instruction.mnemonic):
-                return f"a vector reaches the flags at {where}"
-        elif not SCALAR.match(instruction.mnemonic):
-            return f"unexpected instruction at {where}"
-        elif "(" in instruction.operands and not instruction.mnemonic.startswith(("lea", "nop")):
-            return f"memory reaches a general register or the flags at {where}"
-    return None
+def check_disassembly(folder: Path, target: Target) -> None:
+    machine = target.machine
+    for level in target.levels:
+        kernel = folder / "CMakeFiles" / "secagg_core.dir" / "csrc" / "mask" / f"{level}.c.o"
+        listing = run(target.objdump, "-d", "--no-show-raw-insn", *machine.options, kernel)
+        if problem := disassembly.problem_of(listing, f"secagg_mask_apply_{level}", machine):
+            raise Failure(problem)
+        print(f"  {level}: no branch on data, registers cleared at the end")
+    for source, public in target.vectors:
+        path = folder / "CMakeFiles" / "secagg_core.dir" / "csrc" / f"{source}.c.o"
+        listing = run(target.objdump, "-d", "--no-show-raw-insn", *machine.options, path)
+        if problem := disassembly.escape_of(listing, public, machine):
+            raise Failure(problem)
+        if disassembly.escape_of(listing, frozenset(), machine) is None and public:
+            raise Failure(f"{source}: {sorted(public)} shows no use of public values: not checked")
+        print(f"  {source}: values stay in vectors")
 
 
-def check_listing(listing: str) -> None:
-    """Refuse a mask kernel with a keystream loop that could branch or index on data."""
-    loops = {
-        name: body
-        for name, body in functions(listing).items()
-        if any(re.fullmatch("v?aesenc", i.mnemonic) for i in body)
-    }
-    if len(loops) != LOOPS_PER_KERNEL:
-        raise Failure(f"expected {LOOPS_PER_KERNEL} keystream loops, found {sorted(loops)}")
-    for name, body in loops.items():
-        if problem := loop_problem(body):
-            raise Failure(f"{name}: {problem}")
-
-
-def check_disassembly() -> None:
-    for level in ("aesni", "vaes"):
-        objects = PLAIN / "CMakeFiles" / "secagg_core.dir" / "csrc" / "mask" / f"{level}.c.o"
-        listing = run("objdump", "-d", "--no-show-raw-insn", "-M", "att", objects)
-        check_listing(listing)
-        # The same listing with a leak in place of a harmless instruction must be refused.
-        harmless = re.compile(r"v?pshufb .*")
-        for leak in ("vptest %ymm1,%ymm1", "vmovd  %xmm1,%eax", "jne    0", "mov    (%rdi),%rax"):
-            try:
-                check_listing(harmless.sub(leak, listing))
-            except Failure:
-                continue
-            raise Failure(f"the check of the disassembly does not notice {leak!r}")
-        print(f"  {level}: {LOOPS_PER_KERNEL} keystream loops, no branch but the counter's")
+def check_emulated_arm() -> None:
+    tools = ("aarch64-linux-gnu-gcc", EMULATED_ARM.objdump, EMULATED_ARM.emulator[0])
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        raise Failure(f"{', '.join(missing)} not found; on Debian: apt-get install {CROSS_TOOLS}")
+    build(AARCH64, "-DCMAKE_TOOLCHAIN_FILE=" + str(ROOT / "cmake" / "aarch64.cmake"))
+    check_tests(AARCH64)
+    check_masks(AARCH64, EMULATED_ARM)
+    check_disassembly(AARCH64, EMULATED_ARM)
 
 
 def main() -> int:
+    native = NATIVE.get(platform.machine().lower())
     try:
         build(PLAIN)
         check_tests(PLAIN)
         check_constant_time()
         build(SANITIZED, "-DSECAGG_SANITIZE=address,undefined")
         check_tests(SANITIZED)
-        if platform.machine().lower() in ("x86_64", "amd64"):
-            check_disassembly()
+        if native is not None:
+            check_masks(PLAIN, native)
+            check_masks(SANITIZED, native)
+            check_disassembly(PLAIN, native)
+        if native is not ARM:
+            check_emulated_arm()
     except Failure as failure:
         print(failure, file=sys.stderr)
         return 1

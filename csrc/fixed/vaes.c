@@ -8,6 +8,8 @@
  * The results are those of portable.c to the bit. Magnitudes are below 2^31 here, so that 32-bit
  * integers hold them; MXCSR rounds to nearest, as everywhere in this core.
  */
+#include "mask/x86.h"
+
 #include "mask/schedule.h"
 
 enum {
@@ -85,7 +87,7 @@ static float float_below(double clip)
 
 /* Whether single precision computes value * scale, its integer part and its fraction without
  * rounding, for all |value| <= clip: scale is a power of two. */
-static int exact_in_float(double clip, double scale)
+static __attribute__((noinline)) int exact_in_float(double clip, double scale)
 {
     uint64_t word;
     memcpy(&word, &scale, sizeof word);
@@ -102,7 +104,7 @@ struct rule {
     __m256d wide_scale;
 };
 
-static struct rule rule_of(double clip, double scale)
+static __attribute__((noinline)) struct rule rule_of(double clip, double scale)
 {
     return (struct rule){
         .no_sign = _mm256_set1_epi32(0x7fffffff),
@@ -311,11 +313,7 @@ typedef void stepper(struct keystream *keystream, __m256i *out, const struct job
     }
 
 STEPPER(nearest_in_double, 0, 0, 0)
-STEPPER(nearest_in_double_aes128, AES128_ROUNDS, 0, 0)
-STEPPER(nearest_in_double_aes256, AES256_ROUNDS, 0, 0)
 STEPPER(stochastic_in_double, 0, 0, 1)
-STEPPER(stochastic_in_double_aes128, AES128_ROUNDS, 0, 1)
-STEPPER(stochastic_in_double_aes256, AES256_ROUNDS, 0, 1)
 STEPPER(nearest_in_float, 0, 1, 0)
 STEPPER(nearest_in_float_aes128, AES128_ROUNDS, 1, 0)
 STEPPER(nearest_in_float_aes256, AES256_ROUNDS, 1, 0)
@@ -323,18 +321,12 @@ STEPPER(stochastic_in_float, 0, 1, 1)
 STEPPER(stochastic_in_float_aes128, AES128_ROUNDS, 1, 1)
 STEPPER(stochastic_in_float_aes256, AES256_ROUNDS, 1, 1)
 
-/* By precision, rounding, and AES: none, 128, 256. */
+/* By precision, rounding, and what AES is beside it: none, 128, 256. */
 static stepper *const steppers[2][2][3] = {
-    {{nearest_in_double, nearest_in_double_aes128, nearest_in_double_aes256},
-     {stochastic_in_double, stochastic_in_double_aes128, stochastic_in_double_aes256}},
+    {{nearest_in_double}, {stochastic_in_double}},
     {{nearest_in_float, nearest_in_float_aes128, nearest_in_float_aes256},
      {stochastic_in_float, stochastic_in_float_aes128, stochastic_in_float_aes256}},
 };
-
-static size_t cipher_of(const struct keystream *keystream)
-{
-    return keystream->rounds == AES128_ROUNDS ? 1 : 2;
-}
 
 static __attribute__((noinline)) void draw_aes128(struct keystream *keystream, __m256i *out)
 {
@@ -417,6 +409,22 @@ static void store_u64(__m256i *out, const __m256i *whole, const __m256i *stream,
     }
 }
 
+/* What the caller is told: how many values were saturated, and whether all were finite. */
+static __attribute__((noinline)) uint64_t told(const struct findings *findings,
+                                               uint64_t *saturated)
+{
+    uint32_t counts[8], largest[8];
+    uint64_t not_finite = 0;
+    _mm256_storeu_si256((__m256i *)(void *)counts, findings->saturated);
+    _mm256_storeu_si256((__m256i *)(void *)largest, findings->largest);
+    for (size_t i = 0; i < 8; i++) {
+        *saturated += 0 - counts[i];
+        not_finite |= (largest[i] + 0x00800000u) >> 31; /* all bits of the exponent are set */
+    }
+    wipe(largest, sizeof largest);
+    return not_finite;
+}
+
 uint64_t secagg_encode_vaes(uint8_t *out, const float *values, size_t batches, uint64_t offset,
                             unsigned lane_bytes, const struct secagg_encoding *encoding,
                             uint64_t *saturated)
@@ -426,8 +434,8 @@ uint64_t secagg_encode_vaes(uint8_t *out, const float *values, size_t batches, u
     struct burst bursts[MOST_BURSTS];
     const struct rule rule = rule_of(encoding->clip, encoding->scale);
     const size_t count = bursts_of(bursts, &work, lane_bytes, encoding);
-    stepper *const *steps = steppers[exact_in_float(encoding->clip, encoding->scale)]
-                                    [encoding->rounding != NULL];
+    const int in_float = exact_in_float(encoding->clip, encoding->scale);
+    stepper *const *steps = steppers[in_float][encoding->rounding != NULL];
     const uint64_t keep = UINT64_MAX >> (64 - encoding->bits);
     struct drawn *now = &work.drawn[0], *next = &work.drawn[1];
 
@@ -444,12 +452,15 @@ uint64_t secagg_encode_vaes(uint8_t *out, const float *values, size_t batches, u
                                     work.whole + b * WAYS, &rule};
             struct keystream *keystream = b < count ? bursts[b].keystream : NULL;
             __m256i *place = b < count ? (__m256i *)(void *)next + bursts[b].place : NULL;
-            if (b >= STEPS) {
+            const size_t cipher = keystream == NULL                          ? 0
+                                  : keystream->rounds == AES128_ROUNDS ? 1
+                                                                             : 2;
+            if (keystream != NULL && (b >= STEPS || !in_float))
                 draw(keystream, place);
-                continue;
+            if (b < STEPS) {
+                steps[in_float ? cipher : 0](keystream, place, &job, &findings);
+                values += STEP;
             }
-            steps[keystream == NULL ? 0 : cipher_of(keystream)](keystream, place, &job, &findings);
-            values += STEP;
         }
         const __m256i *mask = encoding->mask == NULL ? NULL : now->mask;
         if (lane_bytes == 2)
@@ -463,16 +474,9 @@ uint64_t secagg_encode_vaes(uint8_t *out, const float *values, size_t batches, u
         next = spare;
     }
 
-    uint32_t counts[8], largest[8];
-    uint64_t not_finite = 0;
-    _mm256_storeu_si256((__m256i *)(void *)counts, findings.saturated);
-    _mm256_storeu_si256((__m256i *)(void *)largest, findings.largest);
-    for (size_t i = 0; i < 8; i++) {
-        *saturated += 0 - counts[i];
-        not_finite |= (largest[i] + 0x00800000u) >> 31; /* all bits of the exponent are set */
-    }
+    const uint64_t not_finite = told(&findings, saturated);
     wipe(&work, sizeof work);
-    wipe(largest, sizeof largest);
+    wipe(&findings, sizeof findings);
     _mm256_zeroall();
     return not_finite;
 }

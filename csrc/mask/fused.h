@@ -1,19 +1,34 @@
 /*
  * AES-CTR keystream added straight into lanes: the mask never reaches memory.
  *
- * aesni.c and vaes.c include this file after they have defined
+ * aesni.c, vaes.c and armv8.c include this file after they have defined
  *
- *   KERNEL                     the name of the kernel
- *   vec                        a register of VEC_BLOCKS blocks of 16 bytes
- *   vec_load, vec_store        unaligned
- *   vec_broadcast(block)       the same block everywhere
- *   vec_block_numbers()        0, 1, ... in the last 32 bits of each block, zero elsewhere
- *   vec_xor, vec_shuffle       by bytes, the latter within each block
- *   vec_round, vec_last_round  of AES
- *   vec_add_N, vec_sub_N       lanes of N = 16, 32, 64 bits
- *   vec_clear_registers()      at the end, where one instruction does it
+ *   KERNEL                              the name of the kernel
+ *   KEYSTREAM                           the name of the same without the addition
+ *   vec                                 a register of VEC_BLOCKS blocks of 16 bytes
+ *   vec_load, vec_store                 unaligned
+ *   vec_broadcast(block)                the same block everywhere
+ *   vec_block_numbers()                 0, 1, ... in the last 32 bits of each block, zero elsewhere
+ *   vec_shuffle                         by bytes, within each block
+ *   vec_begin(block, key)               what precedes the first round of AES
+ *   vec_round(state, before, key)       a round of AES but the last
+ *   vec_last_round(state, before, key)
+ *   vec_add_N, vec_sub_N                lanes of N = 16, 32, 64 bits
+ *   vec_clear_registers()               zeroes every vector register that the level may use
  *
- * so both levels run the same code.
+ * and, for the key schedule, on one block as four words w0 to w3,
+ *
+ *   aes_block, block_load, block_xor
+ *   block_shift(key, bytes)                towards w3, with zeros behind
+ *   block_sub_word(key)                    SubWord(w3) four times
+ *   block_rotated_sub_word(key, constant)  RotWord(SubWord(w3)) ^ constant four times
+ *
+ * so all levels run the same code.
+ *
+ * The rounds are given two keys because the instructions cut AES at different places. As FIPS 197
+ * has it, key 0 is added first, and then every round ends with adding its own `key`: so does x86.
+ * ARM's AESE begins with adding a key. There every round adds `before`, the key of the round
+ * before it; vec_begin leaves key 0 to round 1, and the last round adds both.
  */
 #include "mask/schedule.h"
 
@@ -35,7 +50,7 @@ struct work {
 
 static void expand(struct work *work, const struct secagg_mask_stream *stream)
 {
-    __m128i keys[AES256_ROUNDS + 1];
+    aes_block keys[AES256_ROUNDS + 1];
     int rounds = AES128_ROUNDS;
     if (stream->key_size == 16) {
         expand_aes128(keys, stream->key);
@@ -55,50 +70,53 @@ static inline vec first_counters(const uint8_t iv[12], uint32_t block)
     uint8_t counter[BLOCK];
     memcpy(counter, iv, 12);
     memcpy(counter + 12, &block, 4);
-    return vec_add_32(vec_broadcast(_mm_loadu_si128((const __m128i *)(const void *)counter)),
-                      vec_block_numbers());
+    return vec_add_32(vec_broadcast(block_load(counter)), vec_block_numbers());
 }
 
 static inline vec to_big_endian(vec counters)
 {
-    return vec_shuffle(counters, vec_broadcast(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
-                                                             15, 14, 13, 12)));
+    static const uint8_t last_word_reversed[BLOCK] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                      8, 9, 10, 11, 15, 14, 13, 12};
+    return vec_shuffle(counters, vec_broadcast(block_load(last_word_reversed)));
 }
 
 #define EIGHT_TIMES(statement)                                                                    \
     statement(0) statement(1) statement(2) statement(3) statement(4) statement(5) statement(6)    \
         statement(7)
 
-/* Adds or subtracts whole chunks. rounds, lane_bytes and sign are constants wherever this is
+/* Adds or subtracts whole chunks; with a sign of 0 it stores the keystream. rounds, lane_bytes and sign are constants wherever this is
  * inlined, so the loop has no branch but its own. */
 static inline __attribute__((always_inline)) void
 apply_chunks(uint8_t *total, size_t chunks, vec counters, const vec *keys, const int rounds,
              const int lane_bytes, const int sign)
 {
-    const vec step = vec_broadcast(_mm_setr_epi32(0, 0, 0, VEC_BLOCKS));
+    static const uint8_t one_register[BLOCK] = {[12] = VEC_BLOCKS};
+    const vec step = vec_broadcast(block_load(one_register));
 
     for (; chunks != 0; chunks--) {
 #define START(i)                                                                                  \
-    vec state##i = vec_xor(to_big_endian(counters), keys[0]);                                     \
+    vec state##i = vec_begin(to_big_endian(counters), keys[0]);                                   \
     counters = vec_add_32(counters, step);
         EIGHT_TIMES(START)
 #undef START
 
 #pragma GCC unroll 16
         for (int round = 1; round < rounds; round++) {
-            const vec key = keys[round];
-#define ROUND(i) state##i = vec_round(state##i, key);
+            const vec before = keys[round - 1], key = keys[round];
+#define ROUND(i) state##i = vec_round(state##i, before, key);
             EIGHT_TIMES(ROUND)
 #undef ROUND
         }
 
-        const vec last = keys[rounds];
+        const vec before = keys[rounds - 1], key = keys[rounds];
 #define FINISH(i)                                                                                 \
     {                                                                                             \
         uint8_t *place = total + (i) * VEC_BLOCKS * BLOCK;                                        \
-        const vec old = vec_load(place);                                                          \
-        const vec stream = vec_last_round(state##i, last);                                        \
-        if (lane_bytes == 2)                                                                      \
+        const vec stream = vec_last_round(state##i, before, key);                                 \
+        const vec old = sign == 0 ? stream : vec_load(place);                                     \
+        if (sign == 0)                                                                            \
+            vec_store(place, stream);                                                             \
+        else if (lane_bytes == 2)                                                                   \
             vec_store(place, sign > 0 ? vec_add_16(old, stream) : vec_sub_16(old, stream));       \
         else if (lane_bytes == 4)                                                                 \
             vec_store(place, sign > 0 ? vec_add_32(old, stream) : vec_sub_32(old, stream));       \
@@ -132,6 +150,9 @@ CHUNK_LOOP(subtract_aes128_u64, AES128_ROUNDS, 8, -1)
 CHUNK_LOOP(subtract_aes256_u16, AES256_ROUNDS, 2, -1)
 CHUNK_LOOP(subtract_aes256_u32, AES256_ROUNDS, 4, -1)
 CHUNK_LOOP(subtract_aes256_u64, AES256_ROUNDS, 8, -1)
+
+CHUNK_LOOP(store_aes128, AES128_ROUNDS, 0, 0)
+CHUNK_LOOP(store_aes256, AES256_ROUNDS, 0, 0)
 
 /* By sign, key size and lane. */
 static chunk_loop *const chunk_loops[2][2][3] = {
@@ -198,6 +219,18 @@ void KERNEL(uint8_t *total, size_t size, uint64_t start, unsigned lane_bytes,
         start += taken;
         size -= taken;
     }
+    wipe(&work, sizeof work);
+    vec_clear_registers();
+}
+
+void KEYSTREAM(uint8_t *out, size_t size, size_t passes, const struct secagg_mask_stream *stream)
+{
+    struct work work;
+    expand(&work, stream);
+    for (size_t pass = 0; pass < passes; pass++)
+        (stream->key_size == 16 ? store_aes128 : store_aes256)(
+            out, size / CHUNK, first_counters(stream->iv, (uint32_t)(pass * size / BLOCK)),
+            work.keys);
     wipe(&work, sizeof work);
     vec_clear_registers();
 }

@@ -1,33 +1,28 @@
-/* AES key expansion (FIPS 197, section 5.2) with the AES instructions. */
+/* AES key expansion (FIPS 197, section 5.2) with the AES instructions, for fused.h, which says what
+ * a level has to define. */
 #ifndef SECAGG_MASK_SCHEDULE_H
 #define SECAGG_MASK_SCHEDULE_H
 
 #include "internal.h"
 
-#include <immintrin.h>
-
 enum { AES128_ROUNDS = 10, AES256_ROUNDS = 14 };
 
 /* The words w0, w0^w1, w0^w1^w2, w0^w1^w2^w3 of a round key: the running xor of the recurrence
  * w[i] = w[i - Nk] ^ w[i - 1]. */
-static inline __m128i running_xor(__m128i key)
+static inline aes_block running_xor(aes_block key)
 {
-    key = _mm_xor_si128(key, _mm_slli_si128(key, 4));
-    return _mm_xor_si128(key, _mm_slli_si128(key, 8));
+    key = block_xor(key, block_shift(key, 4));
+    return block_xor(key, block_shift(key, 8));
 }
 
-/* The assist instruction wants the round constant as an immediate. Its word 3 is
- * RotWord(SubWord(w3)) ^ constant, its word 2 SubWord(w3). */
+/* The key that follows `newer`, where `older` is Nk words before it. AES-256 has two kinds. */
 #define NEXT_KEY(older, newer, constant)                                                          \
-    _mm_xor_si128(running_xor(older),                                                             \
-                  _mm_shuffle_epi32(_mm_aeskeygenassist_si128(newer, constant), 0xff))
-#define NEXT_ODD_KEY(older, newer)                                                                \
-    _mm_xor_si128(running_xor(older),                                                             \
-                  _mm_shuffle_epi32(_mm_aeskeygenassist_si128(newer, 0), 0xaa))
+    block_xor(running_xor(older), block_rotated_sub_word(newer, constant))
+#define NEXT_ODD_KEY(older, newer) block_xor(running_xor(older), block_sub_word(newer))
 
-static inline void expand_aes128(__m128i keys[AES128_ROUNDS + 1], const uint8_t key[16])
+static inline void expand_aes128(aes_block keys[AES128_ROUNDS + 1], const uint8_t key[16])
 {
-    keys[0] = _mm_loadu_si128((const __m128i *)(const void *)key);
+    keys[0] = block_load(key);
     keys[1] = NEXT_KEY(keys[0], keys[0], 0x01);
     keys[2] = NEXT_KEY(keys[1], keys[1], 0x02);
     keys[3] = NEXT_KEY(keys[2], keys[2], 0x04);
@@ -40,10 +35,10 @@ static inline void expand_aes128(__m128i keys[AES128_ROUNDS + 1], const uint8_t 
     keys[10] = NEXT_KEY(keys[9], keys[9], 0x36);
 }
 
-static inline void expand_aes256(__m128i keys[AES256_ROUNDS + 1], const uint8_t key[32])
+static inline void expand_aes256(aes_block keys[AES256_ROUNDS + 1], const uint8_t key[32])
 {
-    keys[0] = _mm_loadu_si128((const __m128i *)(const void *)key);
-    keys[1] = _mm_loadu_si128((const __m128i *)(const void *)(key + 16));
+    keys[0] = block_load(key);
+    keys[1] = block_load(key + 16);
     keys[2] = NEXT_KEY(keys[0], keys[1], 0x01);
     keys[3] = NEXT_ODD_KEY(keys[1], keys[2]);
     keys[4] = NEXT_KEY(keys[2], keys[3], 0x02);

@@ -267,8 +267,11 @@ int main(void)
     if (secagg_cpu_select("aesni") == SECAGG_OK) {
         run("masks, AES-NI", taint_masks, 0);
         run("encoding, AES-NI", taint_encode, 0);
+    } else if (secagg_cpu_select("armv8") == SECAGG_OK) {
+        run("masks, ARMv8", taint_masks, 0);
+        run("encoding, ARMv8", taint_encode, 0);
     } else {
-        printf("masks, AES-NI: skipped, this CPU has none\n");
+        printf("masks: skipped, this CPU has neither AES-NI nor ARMv8's AES\n");
     }
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2"))

@@ -1,9 +1,9 @@
 """Which implementation runs: one ladder of levels, and the one in use.
 
-`reference` is Python. `portable` is C, with keystreams from `cryptography`. `aesni` and `vaes` are
-C with the keystream fused into the addition. The best supported level is taken at import, unless
-the environment variable SECAGG_CPU names one; naming one that cannot run here is an error at the
-first use of a kernel, not a silent fallback.
+`reference` is Python. `portable` is C, with keystreams from `cryptography`. `aesni` and `vaes` on
+x86-64, `armv8` on 64-bit ARM are C with the keystream fused into the addition. The best supported
+level is taken at import, unless the environment variable SECAGG_CPU names one; naming one that
+cannot run here is an error at the first use of a kernel, not a silent fallback.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _DESCRIPTIONS: Final = {
     "portable": "C; masks from cryptography's AES-CTR in tiles, then added",
     "aesni": "C; masks fused with AES-NI, 128-bit",
     "vaes": "C; masks fused with VAES, 256-bit",
+    "armv8": "C; masks fused with ARMv8's AES instructions, 128-bit",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def test_the_level_in_use_is_the_one_selected(level: str) -> None:
 
 
 def test_the_ladder_begins_with_the_reference() -> None:
-    ladder = ("reference", "portable", "aesni", "vaes")
+    ladder = ("reference", "portable", "aesni", "vaes", "armv8")
     assert kernels.levels()[0] == "reference"
     assert list(kernels.levels()) == sorted(kernels.levels(), key=ladder.index)
 
@@ -70,6 +71,14 @@ def test_unknown_levels_are_refused_and_change_nothing(level: str) -> None:
     with pytest.raises(UnavailableError), kernels.using_level("abacus"):
         pass
     assert kernels.level() == level
+
+
+def test_the_levels_of_another_instruction_set_are_refused() -> None:
+    x86, arm = {"aesni", "vaes"}, {"armv8"}
+    assert not (x86 & set(kernels.levels()) and arm & set(kernels.levels()))
+    foreign = "armv8" if platform.machine() in ("x86_64", "AMD64") else "vaes"
+    with pytest.raises(UnavailableError, match=f"'{foreign}' .* this CPU or this build"):
+        kernels.select_level(foreign)
 
 
 def test_using_level_goes_back_after_an_error(level: str) -> None:
