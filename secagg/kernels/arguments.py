@@ -67,6 +67,18 @@ def check_pair(total: RingVector, vector: RingVector) -> None:
         raise InputError("total and vector: expected separate arrays, got overlapping memory")
 
 
+def check_pair_of_bytes(to: npt.NDArray[np.uint8], source: npt.NDArray[np.uint8]) -> None:
+    """Refuse vectors of bytes that do not match, or share memory.
+
+    Raises:
+        InputError: says what was expected and what came.
+    """
+    check_array("to", to, np.uint8, shape=(None,), write=True)
+    check_array("source", source, np.uint8, shape=to.shape)
+    if np.may_share_memory(to, source):
+        raise InputError("to and source: expected separate arrays, got overlapping memory")
+
+
 def as_bytes(name: str, buffer: Buffer) -> memoryview:
     """A flat view of the bytes.
 

@@ -141,5 +141,15 @@ class Backend(Protocol):
         """Fill `secrets`; OK, or NOT_CANONICAL or INCONSISTENT and they are zero."""
         ...
 
+    def keystream_passes(self, out: npt.NDArray[np.uint8], passes: int, stream: MaskStream) -> None:
+        """Fill `out` with the keystream from its begin on, and go on over it `passes` times."""
+
+    def read(self, buffer: npt.NDArray[np.uint8]) -> int:
+        """Read everything; something that depends on all of it."""
+        ...
+
+    def copy(self, to: npt.NDArray[np.uint8], source: npt.NDArray[np.uint8]) -> None:
+        """Copy."""
+
     def wipe(self, buffer: bytearray | npt.NDArray[Any]) -> None:
         """Overwrite with zeros."""

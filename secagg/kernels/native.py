@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from secagg._native import ffi, lib  # noqa: TID251
+from secagg.kernels import reference
 from secagg.kernels.backend import (
     BLOCK_BYTES,
     SECRET_BYTES,
@@ -278,6 +279,30 @@ def shamir_combine(secrets: bytearray, shares: Words, lagrange: Words) -> Status
             len(lagrange),
         )
     )
+
+
+def keystream_passes(out: npt.NDArray[np.uint8], passes: int, stream: MaskStream) -> None:
+    """What the level can do at best; without AES instructions, what `cryptography` can."""
+    if not lib.secagg_cpu_has_masks():
+        reference.keystream_passes(out, passes, stream)
+        return
+    records = _records([stream])
+    status = lib.secagg_speed_keystream(
+        _bytes(out, write=True), len(out), passes, _structs(records)
+    )
+    wipe(records)
+    if status != Status.OK:
+        raise AssertionError(f"arguments were not checked: {Status(status).name}")
+
+
+def read(buffer: npt.NDArray[np.uint8]) -> int:
+    """The sum of the words."""
+    return int(lib.secagg_speed_read(_bytes(buffer), len(buffer)))
+
+
+def copy(to: npt.NDArray[np.uint8], source: npt.NDArray[np.uint8]) -> None:
+    """The system's memcpy."""
+    lib.secagg_speed_copy(_bytes(to, write=True), _bytes(source), len(source))
 
 
 def wipe(buffer: bytearray | npt.NDArray[Any]) -> None:

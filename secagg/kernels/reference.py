@@ -212,6 +212,27 @@ def shamir_combine(secrets: bytearray, shares: Words, lagrange: Words) -> Status
     return Status.OK
 
 
+def keystream_passes(out: npt.NDArray[np.uint8], passes: int, stream: MaskStream) -> None:
+    """As `cryptography` makes it."""
+    cipher = keystream(stream, 0)
+    zeros = bytes(len(out))
+    # update_into asks for room for one more block.
+    scratch = np.empty(len(out) + BLOCK_BYTES, dtype=np.uint8)
+    for _ in range(passes):
+        cipher.update_into(zeros, scratch.data)
+    out[:] = scratch[: len(out)]
+
+
+def read(buffer: npt.NDArray[np.uint8]) -> int:
+    """The sum of the words, by numpy."""
+    return int(buffer[: len(buffer) // 8 * 8].view(np.uint64).sum())
+
+
+def copy(to: npt.NDArray[np.uint8], source: npt.NDArray[np.uint8]) -> None:
+    """By numpy."""
+    np.copyto(to, source)
+
+
 def wipe(buffer: bytearray | npt.NDArray[Any]) -> None:
     """Overwrite with zeros; nothing in Python removes a store."""
     if isinstance(buffer, bytearray):
