@@ -2,7 +2,7 @@
 
 | round | from | to | what |
 |---|---|---|---|
-| attest | enclave | client | a quote, the sealing key and the record key that it covers |
+| attest | enclave | client | a quote, and what it covers: a sealing key, a record key, an expiry |
 | upload | client | enclave | the vector sealed in chunks, its key sealed by HPKE, a signature |
 | verify | enclave | client | the signed record: who is in the sum, and the digest of the total |
 
@@ -39,7 +39,7 @@ from secagg.protocol import (
 )
 from secagg.protocol.cohort import bitmap_size
 from secagg.protocols._enclave.client import Client
-from secagg.protocols._enclave.messages import SEALED_KEY_BYTES
+from secagg.protocols._enclave.messages import EXPIRY_BYTES, SEALED_KEY_BYTES
 from secagg.protocols._enclave.party import EnclaveParty
 from secagg.types import ENCLAVE, PartyId, Ring, Rng, Role
 from secagg.wire import frame_size
@@ -77,8 +77,8 @@ class Enclave(Protocol):
     traffic_formula = (
         "with p = ceil(d b / 8), v = ceil(n / 8), B(x) = x + 2, 3 or 5 (a byte string's header for"
         f" x < 256, < 65536, more): up: 61 + {SEALED_KEY_BYTES + 2} + 66 + p +"
-        f" 16 max(1, ceil(p / 2^20)); down: (61 + B({EVIDENCE_BYTES}) + 34 + 34) +"
-        " (61 + B(v) + 34 + 66)"
+        f" 16 max(1, ceil(p / 2^20)); down: (61 + B({EVIDENCE_BYTES}) + 34 + 34 +"
+        f" {EXPIRY_BYTES + 2}) + (61 + B(v) + 34 + 66)"
     )
 
     def plan(self, task: Task) -> EnclavePlan:
@@ -109,7 +109,7 @@ class Enclave(Protocol):
         """One sealed vector up; the quote and the record down."""
         packed = plan.ring.packed_size(plan.task.length)
         up = frame_size((SEALED_KEY_BYTES, signing.SIGNATURE_BYTES), chunked.sealed_size(packed))
-        quote = frame_size((EVIDENCE_BYTES, DIGEST_BYTES, DIGEST_BYTES))
+        quote = frame_size((EVIDENCE_BYTES, DIGEST_BYTES, DIGEST_BYTES, EXPIRY_BYTES))
         members = bitmap_size(plan.task.clients)
         record = frame_size((members, DIGEST_BYTES, signing.SIGNATURE_BYTES))
         return Traffic(up=up, down=quote + record)

@@ -147,6 +147,55 @@ def test_other_code_or_settings_get_no_input(changes: dict[str, Any], reason: Re
     assert refusal(world, _requote(world, message, **changes)) == reason
 
 
+def _expiring(
+    world: Scenario, message: messages.Attestation, expires_at: int
+) -> messages.Attestation:
+    """What the enclave itself would have said, had it said this expiry."""
+    expiry = expires_at.to_bytes(messages.EXPIRY_BYTES, "big")
+    data = statements.report_data(world.session, message.sealing_key, message.record_key, expiry)
+    return msgspec.structs.replace(_requote(world, message, report_data=data), expiry=expiry)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "now", "reason"),
+    [
+        (300, 20, None),
+        (20, 20, None),
+        (20, 21, Reason.EXPIRED),
+        (1, 300, Reason.EXPIRED),
+        (0, 0, Reason.ABSURD_EXPIRY),
+        (0, 20, Reason.ABSURD_EXPIRY),
+        ((1 << 64) - 1, 301, Reason.TOO_OLD),
+    ],
+)
+def test_a_quote_is_good_until_it_expires(expires_at: int, now: int, reason: Reason | None) -> None:
+    world = scenario()
+    _, message = announced(world)
+    changed = _expiring(world, message, expires_at)
+    _by_the_clock_of(world, FIRST, now)
+    if reason is None:
+        assert upload(world, changed).tail.nbytes
+    else:
+        assert refusal(world, changed) == reason
+
+
+def test_an_expiry_put_off_by_the_carrier_is_refused() -> None:
+    """It is in the report data, so the quote does not fit any more, in time or out of it."""
+    world = scenario()
+    _, message = announced(world)
+    assert int.from_bytes(message.expiry, "big") == 300
+    later = msgspec.structs.replace(message, expiry=(600).to_bytes(8, "big"))
+    for now in (0, 300):
+        _by_the_clock_of(world, FIRST, now)
+        assert refusal(world, later) == Reason.WRONG_REPORT_DATA
+
+
+def _by_the_clock_of(world: Scenario, who: PartyId, now: int) -> None:
+    assert world.identities is not None
+    mine = replace(world.identities.of[who], now=now)
+    world.identities = Identities(world.identities.roster, {**world.identities.of, who: mine})
+
+
 def test_an_enclave_that_enforces_another_roster_is_refused() -> None:
     """The carrier gives the enclave a roster of its own making, and the clients the true one."""
     world = scenario()
@@ -159,9 +208,7 @@ def test_an_enclave_that_enforces_another_roster_is_refused() -> None:
 def test_an_old_quote_is_too_old_by_the_clients_own_clock() -> None:
     world = scenario()
     _, message = announced(world)
-    assert world.identities is not None
-    late = replace(world.identities.of[client(0)], now=301)
-    world.identities = Identities(world.identities.roster, {**world.identities.of, client(0): late})
+    _by_the_clock_of(world, FIRST, 301)
     assert refusal(world, message) == Reason.TOO_OLD
 
 

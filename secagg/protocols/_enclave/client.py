@@ -54,9 +54,12 @@ class Client(Party):
         try:
             evidence = SimulatedVerifier().verify(
                 message.quote,
-                report_data=report_data(self.session, message.sealing_key, message.record_key),
+                report_data=report_data(
+                    self.session, message.sealing_key, message.record_key, message.expiry
+                ),
                 configuration=enforced(self.session),
                 policy=trust,
+                expires_at=int.from_bytes(message.expiry, "big"),
                 at=self.identity.now,
             )
         except AttestationError as refusal:

@@ -16,6 +16,7 @@ from secagg.types import Role
 from secagg.wire import MAX_BODY_BYTES, Message, MessageTable, Tail
 
 SEALED_KEY_BYTES: Final = chunked.KEY_BYTES + hpke.OVERHEAD_BYTES
+EXPIRY_BYTES: Final = 8
 
 Word = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Signature = Annotated[
@@ -24,13 +25,17 @@ Signature = Annotated[
 
 
 class Attestation(Message, frozen=True):
-    """Enclave to client: the quote, and the two public keys that its report data cover."""
+    """Enclave to client: the quote, and what its report data cover.
+
+    `expiry` is the last second since 1970 at which the quote may be used, big-endian.
+    """
 
     KIND = 1
     SENDER = Role.ENCLAVE
     quote: Annotated[bytes, Meta(min_length=EVIDENCE_BYTES, max_length=EVIDENCE_BYTES)]
     sealing_key: Word
     record_key: Word
+    expiry: Annotated[bytes, Meta(min_length=EXPIRY_BYTES, max_length=EXPIRY_BYTES)]
 
 
 class SealedVector(Message, frozen=True):

@@ -10,7 +10,13 @@ from secagg.crypto import chunked, hpke, signing
 from secagg.errors import DecodeError, RemoteProtocolError, SealBindingError, VerificationError
 from secagg.protocol import Deadline, Done, Effects, Fail, Party, Send, Session, on
 from secagg.protocol.cohort import encode_bitmap
-from secagg.protocols._enclave.messages import TABLE, Attestation, MemberRecord, SealedVector
+from secagg.protocols._enclave.messages import (
+    EXPIRY_BYTES,
+    TABLE,
+    Attestation,
+    MemberRecord,
+    SealedVector,
+)
 from secagg.protocols._enclave.statements import (
     RECORD_CONTEXT,
     UPLOAD_CONTEXT,
@@ -46,11 +52,12 @@ class EnclaveParty(Party):
         """Draw the keys of this session and show the clients what holds them."""
         opening_key = hpke.OpeningKey(Secret(self.rng.bytes(32)))
         record_key = signing.SigningKey(Secret(self.rng.bytes(32)))
-        data = report_data(self.session, opening_key.public, record_key.public)
+        expiry = self.platform.expires_at.to_bytes(EXPIRY_BYTES, "big")
+        data = report_data(self.session, opening_key.public, record_key.public, expiry)
         evidence = self.platform.quote(data, enforced(self.session))
         self._opening_key, self._record_key = opening_key, record_key
         self._quote = evidence.digest
-        message = Attestation(evidence.encode(), opening_key.public, record_key.public)
+        message = Attestation(evidence.encode(), opening_key.public, record_key.public, expiry)
         for party in self.plan.task.clients:
             yield Send(party, message)
 

@@ -19,11 +19,12 @@ def enforced(session: Session) -> bytes:
     return digest("enclave configuration", session.plan.digest, session.roster.digest)
 
 
-def report_data(session: Session, sealing_key: bytes, record_key: bytes) -> bytes:
-    """What the quote must say: these keys, in this session and no other, under this policy."""
+def report_data(session: Session, sealing_key: bytes, record_key: bytes, expiry: bytes) -> bytes:
+    """What the quote must say: these keys, this long, in this session alone, under this policy."""
     return digest(
         "enclave report data",
         session.nonce,
+        expiry,
         session.id,
         sealing_key,
         record_key,
