@@ -96,12 +96,12 @@ class EnclaveParty(Party):
         return self._release()
 
     def forget(self) -> None:
-        """Drop the keys."""
+        """Drop the keys, and a sum that was not released."""
         self._opening_key = self._record_key = None
+        kernels.wipe(self._total)
 
     def _release(self) -> Effects:
         if len(self._included) < self.plan.minimum:
-            kernels.wipe(self._total)
             yield Fail(
                 f"{len(self._included)} of {len(self.plan.task.clients)} clients delivered,"
                 f" {self.plan.minimum} are needed"
@@ -109,11 +109,12 @@ class EnclaveParty(Party):
             return
         assert self._record_key is not None  # noqa: S101
         ring, clients = self.plan.ring, self.plan.task.clients
-        kernels.ring_reduce(self._total, ring)
+        total, self._total = self._total, np.empty(0, dtype=ring.dtype)
+        kernels.ring_reduce(total, ring)
         members = encode_bitmap(clients, (party.number for party in self._included))
-        summary = total_digest(self._total, ring)
+        summary = total_digest(total, ring)
         statement = record_statement(self.session, members, summary)
         record = MemberRecord(members, summary, self._record_key.sign(RECORD_CONTEXT, statement))
         for party in sorted(self._included):
             yield Send(party, record)
-        yield Done(self._total, tuple(sorted(self._included)))
+        yield Done(total, tuple(sorted(self._included)))
