@@ -279,8 +279,9 @@ def test_it_has_nothing_but_its_channel(host: EnclaveHost) -> None:
 
 
 def copy_of_the_package(folder: Path) -> Path:
+    """Without the compiled module, which an installed package has inside: there is one to load."""
     copy = folder / "secagg"
-    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "_native*.so"))
     return copy
 
 
