@@ -106,7 +106,8 @@ def run(
         ParameterError: the plan is not the protocol's own.
         PolicyError: the clients refuse the plan.
         InputError: a vector that is no input of this plan.
-        LocalProtocolError: inputs or faults of somebody who has no part in the session.
+        LocalProtocolError: inputs or faults of somebody who has no part in the session, or a
+            session that the host's process has opened before.
     """
     if protocol.identified and identities is None:
         if session.roster.keys:
