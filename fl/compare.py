@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from fl import sampling
-from fl.contender import Contender, Offer, RoundRecord, client_steps
+from fl.contender import Contender, Offer, RoundRecord, client_steps, without_sum
+from fl.isolated import IsolatedRole
 from fl.results import (
     ABORTED,
     REFUSED,
@@ -53,7 +55,12 @@ def compare(settings: Settings, notify: Notify = lambda _: None) -> Comparison:
         UnavailableError: the data or a package for training is missing.
         InputError: a training diverged.
     """
-    entries = [_Entry(name) for name in settings.protocols]
+    with ExitStack() as processes:
+        return _compare(settings, notify, processes)
+
+
+def _compare(settings: Settings, notify: Notify, processes: ExitStack) -> Comparison:
+    entries = [_Entry(name, processes) for name in settings.protocols]
     federated: list[float | None] = []
     pooled: list[float | None] = []
     first: Workload | None = None
@@ -120,12 +127,14 @@ def describe(guarantees: Guarantees) -> dict[str, str]:
 
 
 class _Entry:
-    """One protocol over all splits."""
+    """One protocol over all splits; its isolated role, if any, in one process for all of them."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, processes: ExitStack) -> None:
         self.row = Row(protocol=name)
         self.protocol: Protocol | None = None
         self.contender: Contender | None = None
+        self._processes = processes
+        self._isolated: IsolatedRole | None = None
         self._differences: list[float] = []
         self._from_staying: list[float] = []
         try:
@@ -138,13 +147,19 @@ class _Entry:
     def enter(self, task: Task, start: Vector) -> None:
         """Plan for a split, unless the protocol is out already."""
         self.contender = None
-        if self.protocol is None or self.row.status == REFUSED:
+        if self.protocol is None or self.row.status in (REFUSED, UNAVAILABLE):
             return
         try:
-            self.contender = Contender(self.protocol, task, start)
+            contender = Contender(self.protocol, task, start)
+            if self.protocol.isolated and self._isolated is None:
+                self._isolated = IsolatedRole(self._processes)
         except ParameterError as error:
             self.row.status, self.row.reason = REFUSED, str(error)
             return
+        except UnavailableError as error:
+            self.row.status, self.row.reason = UNAVAILABLE, str(error)
+            return
+        self.contender = contender
         guarantees = self.protocol.guarantees(task.level)
         self.row.plan = dict(self.contender.plan.describe())
         self.row.guarantees = describe(guarantees)
@@ -154,10 +169,16 @@ class _Entry:
 
     def play(self, offer: Offer) -> None:
         """One round."""
-        if self.contender is not None:
-            name = self.row.protocol
-            draws = sampling.stream(f"run {name}", offer.seed, offer.training_round)
-            self.row.rounds.append(self.contender.play(offer, draws))
+        if self.contender is None:
+            return
+        draws = sampling.stream(f"run {self.row.protocol}", offer.seed, offer.training_round)
+        try:
+            host = None if self._isolated is None else self._isolated.host
+        except UnavailableError as error:
+            record = without_sum(offer, str(error))
+        else:
+            record = self.contender.play(offer, draws, host)
+        self.row.rounds.append(record)
 
     def evaluate(self, workload: Workload, baseline: float | None) -> None:
         """After the last round of a split; a model that missed a round is not the protocol's."""
@@ -173,6 +194,8 @@ class _Entry:
     def summarise(self, settings: Settings, length: int, lost: int) -> None:
         """Fill the row from its rounds."""
         row = self.row
+        if self._isolated is not None:
+            row.isolation = self._isolated.description
         if self.protocol is not None:
             steps = client_steps(self.protocol)
             row.lost_after = [len(range(after, lost, steps)) for after in range(steps)]

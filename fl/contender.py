@@ -1,8 +1,8 @@
 """One protocol in a comparison: it gets a round's updates and is measured.
 
 The CPU time of a client is that of its party (decode, handle, encode of messages) plus encoding its
-update; of the party that releases the sum, its own plus decoding the mean; other roles have theirs.
-Setting up a party is in none.
+update; of the party that releases the sum, its own plus decoding the mean; other roles have theirs,
+with what a process of their own spent in the round. Setting up a party or a process is in none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from fl.workload import Contribution, Vector, weighted_mean
 from secagg.codec import Codec
 from secagg.protocol import DONE, Exactness, Plan, Protocol, Session, Task
-from secagg.runner import Faults, Outcome, run
+from secagg.runner import EnclaveHost, Faults, Outcome, run
 from secagg.types import PartyId, Ring, RingVector, Rng, Role, client
 
 
@@ -156,8 +156,14 @@ class Contender:
         """Whether the protocol promises the exact sum."""
         return self.protocol.guarantees(self.plan.task.level).exactness is Exactness.EXACT
 
-    def play(self, offer: Offer, rng: Rng) -> RoundRecord:
-        """Run one round; the models move if it ends in a sum."""
+    def play(self, offer: Offer, rng: Rng, host: EnclaveHost | None = None) -> RoundRecord:
+        """Run one round; the models move if it ends in a sum.
+
+        Args:
+            offer: of the round.
+            rng: for all parties.
+            host: the process in which the protocol's isolated role lives; without one, here.
+        """
         session = Session.fresh(
             self.plan,
             rng,
@@ -168,14 +174,9 @@ class Contender:
         steps = client_steps(self.protocol)
         lost = {client(n): k % steps for k, n in enumerate(offer.losses)}
         encodings = offer.encodings(self.plan.ring)
-        outcome = run(self.protocol, session, encodings.vectors, rng, Faults(lost=lost))
+        outcome = run(self.protocol, session, encodings.vectors, rng, Faults(lost=lost), host=host)
         if outcome.total is None:
-            return RoundRecord(
-                seed=offer.seed,
-                round=offer.training_round,
-                lost=len(offer.losses),
-                failure=outcome.failure or "no party released a sum",
-            )
+            return without_sum(offer, outcome.failure or "no party released a sum")
         before = time.thread_time()
         mean = offer.codec.decode(outcome.total, self.plan.ring).mean
         decoding = time.thread_time() - before
@@ -237,6 +238,13 @@ class Contender:
             return float("inf")
         moved = error * codec.max_weight / (1 << codec.fraction_bits) + codec.clip * weight_error
         return codec.error_bound(weights) + moved / (total - weight_error)
+
+
+def without_sum(offer: Offer, why: str) -> RoundRecord:
+    """The record of a round without a sum."""
+    return RoundRecord(
+        seed=offer.seed, round=offer.training_round, lost=len(offer.losses), failure=why
+    )
 
 
 def client_steps(protocol: Protocol) -> int:

@@ -86,6 +86,24 @@ class Average(msgspec.Struct, frozen=True):
     deviation: float
 
 
+class Isolation(msgspec.Struct, frozen=True, kw_only=True):
+    """The process of its own in which a role of a protocol ran, as it describes itself.
+
+    Attributes:
+        kind: what it is; SIMULATED is part of it.
+        launches: how many were started, one after the other: each but the first for a lost round.
+        launch_cpu_seconds: of one start, on average; it is in no round.
+        held: the safeguards that it has.
+        missing: those that it could not have, with the reason.
+    """
+
+    kind: str
+    launches: int
+    launch_cpu_seconds: float
+    held: list[str]
+    missing: list[str]
+
+
 class Row(msgspec.Struct, kw_only=True):
     """What the comparison says of one protocol. What was not measured is None.
 
@@ -98,6 +116,7 @@ class Row(msgspec.Struct, kw_only=True):
         trusts: whom its users must trust.
         guarantees: what it promises, by kind.
         plan: its parameters, by name.
+        isolation: the process in which its isolated role ran, where it has one.
         metric: after the last round, mean over the splits.
         metric_by_split: the same one by one.
         difference: of the metric from that of plain sums over the same clients, mean over the
@@ -129,6 +148,7 @@ class Row(msgspec.Struct, kw_only=True):
     trusts: str = ""
     guarantees: dict[str, str] = msgspec.field(default_factory=dict)
     plan: dict[str, str] = msgspec.field(default_factory=dict)
+    isolation: Isolation | None = None
     metric: float | None = None
     metric_by_split: list[float] = msgspec.field(default_factory=list)
     difference: float | None = None

@@ -62,6 +62,11 @@ class RemoteProtocolError(ProtocolError):
         self.culprit = culprit
         self.reason = reason
 
+    def as_value(self) -> RemoteProtocolError:
+        """Itself without a traceback, which would keep the handler's frames, and their secrets."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
 
 class WrongSession(RemoteProtocolError):
     """A message of another session, or one replayed from an earlier one."""
@@ -147,3 +152,7 @@ class RoundFailed(SecaggError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class EnclaveLost(RoundFailed):
+    """An enclave's process died, hung, or spoke nonsense. The round in it is lost, for good."""

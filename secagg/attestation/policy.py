@@ -35,6 +35,8 @@ class Reason(StrEnum):
     PLATFORM = "platform not accepted"
     NOT_YET_VALID = "not yet valid"
     TOO_OLD = "too old"
+    EXPIRED = "expired"
+    ABSURD_EXPIRY = "expiry not after issue"
     WRONG_CONFIGURATION = "wrong configuration"
     WRONG_REPORT_DATA = "wrong report data"
 
@@ -73,6 +75,7 @@ class Verifier(ABC):
         report_data: bytes,
         configuration: bytes,
         policy: Policy,
+        expires_at: int,
         at: int,
     ) -> Evidence:
         """The evidence, if it is good.
@@ -82,6 +85,8 @@ class Verifier(ABC):
             report_data: what the code must have chosen to say.
             configuration: what the code must have been told to enforce.
             policy: of the verifier.
+            expires_at: the last second, since 1970, at which the code wants to be believed; the
+                caller has put it into `report_data`, for the quote has no field of its own for it.
             at: seconds since 1970; never read from a clock here.
 
         Raises:
@@ -99,6 +104,7 @@ class SimulatedVerifier(Verifier):
         report_data: bytes,
         configuration: bytes,
         policy: Policy,
+        expires_at: int,
         at: int,
     ) -> Evidence:
         """As `Verifier.verify`."""
@@ -123,8 +129,10 @@ class SimulatedVerifier(Verifier):
             )
         if evidence.report_data != report_data:
             raise AttestationError(
-                Reason.WRONG_REPORT_DATA, "the quote is for other keys or another session"
+                Reason.WRONG_REPORT_DATA,
+                "the quote is for other keys, another session or another expiry",
             )
+        _check_expiry(evidence, expires_at, at)
         return evidence
 
 
@@ -138,6 +146,7 @@ class HardwareVerifier(Verifier):
         report_data: bytes,
         configuration: bytes,
         policy: Policy,
+        expires_at: int,
         at: int,
     ) -> Evidence:
         """Refuses: evidence that calls itself simulated, and everything else."""
@@ -179,4 +188,16 @@ def _check_time(evidence: Evidence, policy: Policy, at: int) -> None:
     if age > policy.maximum_age:
         raise AttestationError(
             Reason.TOO_OLD, f"issued {age} seconds ago, at most {policy.maximum_age} are accepted"
+        )
+
+
+def _check_expiry(evidence: Evidence, expires_at: int, at: int) -> None:
+    if expires_at <= evidence.issued_at:
+        raise AttestationError(
+            Reason.ABSURD_EXPIRY,
+            f"issued at {evidence.issued_at}, it calls itself good until {expires_at}",
+        )
+    if at > expires_at:
+        raise AttestationError(
+            Reason.EXPIRED, f"good until {expires_at}, {at - expires_at} seconds ago"
         )

@@ -17,6 +17,7 @@ from fl.results import (
     UNAVAILABLE,
     WRONG,
     Comparison,
+    Isolation,
     Learned,
     Row,
     Settings,
@@ -276,7 +277,21 @@ def _notes(header: Header, rows: Sequence[Row]) -> list[str]:
         " encoding its update, that of whoever releases the sum decoding the mean; making plans and"
         " the network are not in it."
     )
-    return notes
+    return notes + [_isolation(row.protocol, row.isolation) for row in rows if row.isolation]
+
+
+def _isolation(protocol: str, isolation: Isolation) -> str:
+    """Where a protocol's isolated role ran, and what did not protect it there."""
+    count = isolation.launches
+    started = "once" if count == 1 else f"{count} times, each time but the first for a lost round"
+    text = (
+        f"{protocol}: {isolation.kind}, in a process of its own for all rounds, started {started}"
+        f" ({output.seconds(isolation.launch_cpu_seconds)} of CPU, in no round's figures)."
+        f" Safeguards of the process: {', '.join(isolation.held) or 'none'}."
+    )
+    if isolation.missing:
+        text += f" It could not have: {'; '.join(isolation.missing)}."
+    return text
 
 
 def _signed(value: float) -> str:

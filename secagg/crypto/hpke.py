@@ -7,7 +7,7 @@ associated data: everything that a ciphertext must be bound to goes into `info`.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hmac
@@ -20,11 +20,24 @@ from secagg.crypto.agreement import PUBLIC_KEY_BYTES, SEED_BYTES, PrivateKey
 from secagg.errors import VerificationError
 from secagg.types import Rng, Secret
 
+NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 OVERHEAD_BYTES: Final = PUBLIC_KEY_BYTES + TAG_BYTES
 
+
+class _Aead(NamedTuple):
+    """An AEAD by its number (section 7.3), with the bytes of its key. Here it is always AES-GCM."""
+
+    number: int
+    key_bytes: int
+
+    @property
+    def suite_id(self) -> bytes:
+        return b"HPKE" + b"".join(code.to_bytes(2, "big") for code in (0x0020, 1, self.number))
+
+
+_AES_256_GCM: Final = _Aead(2, 32)
 _KEM_ID: Final = b"KEM" + (0x0020).to_bytes(2, "big")
-_SUITE_ID: Final = b"HPKE" + b"".join(code.to_bytes(2, "big") for code in (0x0020, 1, 2))
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _BASE_MODE: Final = b"\0"
 
@@ -66,19 +79,35 @@ def seal(public: bytes, plaintext: bytes, info: bytes, rng: Rng) -> bytes:
     Raises:
         VerificationError: `public` is not 32 bytes, or of low order.
     """
+    return _seal(_AES_256_GCM, public, plaintext, b"", info, rng)
+
+
+def _seal(
+    aead: _Aead, public: bytes, plaintext: bytes, associated: bytes, info: bytes, rng: Rng
+) -> bytes:
+    """As `seal`, with what the RFC's vectors have besides: other AEADs, and associated data."""
     ephemeral = PrivateKey(Secret(rng.bytes(SEED_BYTES)))
+    secret, context = _schedule(aead, _encapsulate(ephemeral, public), info)
+    key = _expand(aead.suite_id, secret, b"key", context, aead.key_bytes)
+    nonce = _expand(aead.suite_id, secret, b"base_nonce", context, NONCE_BYTES)
+    return ephemeral.public + AESGCM(key).encrypt(nonce, plaintext, associated)
+
+
+def _encapsulate(ephemeral: PrivateKey, public: bytes) -> bytes:
+    """The shared secret of section 4.1, for a given ephemeral key."""
     agreed = ephemeral.agree(public)
     prk = _extract(_KEM_ID, b"", b"eae_prk", agreed.reveal())
-    shared = _expand(_KEM_ID, prk, b"shared_secret", ephemeral.public + public, 32)
+    return _expand(_KEM_ID, prk, b"shared_secret", ephemeral.public + public, 32)
+
+
+def _schedule(aead: _Aead, shared: bytes, info: bytes) -> tuple[bytes, bytes]:
+    """The secret behind all keys, and their context: base mode of section 5.1."""
     context = (
         _BASE_MODE
-        + _extract(_SUITE_ID, b"", b"psk_id_hash", b"")
-        + _extract(_SUITE_ID, b"", b"info_hash", info)
+        + _extract(aead.suite_id, b"", b"psk_id_hash", b"")
+        + _extract(aead.suite_id, b"", b"info_hash", info)
     )
-    secret = _extract(_SUITE_ID, shared, b"secret", b"")
-    key = _expand(_SUITE_ID, secret, b"key", context, 32)
-    nonce = _expand(_SUITE_ID, secret, b"base_nonce", context, 12)
-    return ephemeral.public + AESGCM(key).encrypt(nonce, plaintext, None)
+    return _extract(aead.suite_id, shared, b"secret", b""), context
 
 
 def _extract(suite: bytes, salt: bytes, label: bytes, material: bytes) -> bytes:

@@ -21,7 +21,7 @@ Word = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 
 class Open(msgspec.Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fields=True):
-    """Begin a session. Everything in it is public."""
+    """Begin a session, and end the one before if it has not ended. Everything in it is public."""
 
     plan: bytes
     epoch: int
@@ -34,12 +34,15 @@ class Open(msgspec.Struct, frozen=True, tag=True, array_like=True, forbid_unknow
 
 
 class Start(msgspec.Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fields=True):
-    """Start the party."""
+    """Start the party of the session, which must be the one that is open."""
+
+    session: Word
 
 
 class Offer(msgspec.Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fields=True):
     """A frame from `sender`, or with no frame the end of `phase`; the reply tells its fate."""
 
+    session: Word
     sender: PartyId
     frame: bytes
     phase: str
@@ -47,6 +50,8 @@ class Offer(msgspec.Struct, frozen=True, tag=True, array_like=True, forbid_unkno
 
 class Proceed(msgspec.Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fields=True):
     """Handle what was offered last."""
+
+    session: Word
 
 
 Request: TypeAlias = Open | Start | Offer | Proceed
@@ -64,11 +69,12 @@ class Safeguard(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fields=True):
-    """The first word of a process: who it says it is, and what protects it."""
+    """The first word of a process: who it says it is, what protects it, and the CPU it has used."""
 
     root: Word
     measurement: Word
     safeguards: tuple[Safeguard, ...]
+    cpu_seconds: float
 
 
 class Sent(msgspec.Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fields=True):

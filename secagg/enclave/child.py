@@ -1,4 +1,4 @@
-"""The enclave's process: one session, requests in, effects out, and no way to write a key down.
+"""The enclave's process: requests in, effects out, and no way to write a key down.
 
 It refuses to run when it has loaded anything that was not measured. After that its confinement
 lets it open nothing any more, so what is loaded is what was measured, but for the standard library
@@ -62,20 +62,25 @@ def serve(package: str, native: str, places: Sequence[str]) -> NoReturn:
     compiled = Path(native) if native else None
     measurement = measure(Path(package), compiled, places).value
     rng = SystemRng()
-    platform = SimulatedPlatform(Secret(rng.bytes(SEED_BYTES)), measurement, int(time.time()))
+    platform = SimulatedPlatform(Secret(rng.bytes(SEED_BYTES)), measurement, now())
     rehearse()
     if strangers := unmeasured(Path(package), compiled, places):
         _answer(channel.Reply("", (), "", 0.0, f"loaded but not measured: {strangers}"))
         os._exit(EXIT_UNMEASURED)
     safeguards = confine()
-    _answer(channel.Ready(platform.root, measurement, safeguards))
-    session = _Session(platform)
+    _answer(channel.Ready(platform.root, measurement, safeguards, time.process_time()))
+    sessions = Sessions(platform)
     while True:
         try:
             request = channel.read_request(lambda count: os.read(CHANNEL, count))
         except (DecodeError, EOFError, OSError):
             os._exit(EXIT_CHANNEL)
-        _answer(session.reply(request))
+        _answer(sessions.reply(request))
+
+
+def now() -> int:
+    """Seconds since 1970 by the host's clock, which may lie: docs/enclave.md."""
+    return int(time.time())
 
 
 def unmeasured(package: Path, native: Path | None, places: Sequence[str]) -> list[str]:
@@ -107,20 +112,29 @@ def _answer(value: channel.Ready | channel.Reply) -> None:
         os._exit(EXIT_CHANNEL)
 
 
-class _Session:
-    """The one session of this process."""
+class Sessions:
+    """The sessions of this process, one after the other, each with keys of its own.
+
+    Of one that is over nothing is kept but its id, which is never opened again: no process releases
+    two sums of one session. One that is still open when the next is opened ends without a sum.
+    """
 
     def __init__(self, platform: SimulatedPlatform) -> None:
         self._platform = platform
+        self._opened: set[bytes] = set()
         self._party: Party | None = None
         self._offered: tuple[Event, PartyId] | None = None
 
     def reply(self, request: channel.Request) -> channel.Reply:
+        """Do what is asked, and say what came of it."""
         try:
             fate, effects = self._act(request)
         except (LocalProtocolError, ParameterError, DecodeError, RemoteProtocolError) as error:
             return self._told("", (), str(error))
-        return self._told(fate, effects, "")
+        reply = self._told(fate, effects, "")
+        if self._party is not None and self._party.ended:
+            self._end()
+        return reply
 
     def _told(self, fate: str, effects: Sequence[Effect], misuse: str) -> channel.Reply:
         party = self._party
@@ -130,16 +144,11 @@ class _Session:
 
     def _act(self, request: channel.Request) -> tuple[str, Sequence[Effect]]:
         if isinstance(request, channel.Open):
-            if self._party is not None:
-                raise LocalProtocolError("an enclave's process serves one session")
-            session = _session(request)
-            identity = Identity(platform=self._platform)
-            policy = ClientPolicy.accepting(session.plan)
-            self._party = PROTOCOL.party(session, ENCLAVE, SystemRng(), policy, identity)
+            self._open(_session(request))
             return "now", ()
         party = self._party
-        if party is None:
-            raise LocalProtocolError("no session was opened")
+        if party is None or party.session.id != request.session:
+            raise LocalProtocolError(f"session {request.session.hex()[:16]} is not open here")
         if isinstance(request, channel.Start):
             return "now", party.start()
         if isinstance(request, channel.Offer):
@@ -151,6 +160,23 @@ class _Session:
         event, sender = self._offered
         self._offered = None
         return "now", party.handle(event, sender)
+
+    def _open(self, session: Session) -> None:
+        if session.id in self._opened:
+            raise LocalProtocolError(
+                f"session {session.id.hex()[:16]} was opened before, and none is opened twice"
+            )
+        self._opened.add(session.id)
+        self._end()
+        self._platform.now = now()
+        identity = Identity(platform=self._platform)
+        policy = ClientPolicy.accepting(session.plan)
+        self._party = PROTOCOL.party(session, ENCLAVE, SystemRng(), policy, identity)
+
+    def _end(self) -> None:
+        if self._party is not None:
+            self._party.abandon()
+        self._party = self._offered = None
 
 
 def _session(request: channel.Open) -> Session:

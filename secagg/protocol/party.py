@@ -213,7 +213,7 @@ class Party(ABC):
 
     def start(self) -> list[Effect]:
         """Begin. On a restored party: the effects of its start again, if nothing came since."""
-        if self._seed is not None:
+        if self._seed is not None or self.ended:
             return self._again(_START_KEY) if self._restored else self._already_started()
         assert self._entropy is not None  # noqa: S101
         self._seed = Secret(self._entropy.bytes(SEED_BYTES))
@@ -263,7 +263,7 @@ class Party(ABC):
             try:
                 self._admit(event, sender, key)
             except RemoteProtocolError as error:
-                return [Accuse(error.culprit, error)]
+                return [Accuse(error.culprit, error.as_value())]
         elif isinstance(event, Input):
             self.plan.check_input(event.vector)
         handler = self._handlers.get(type(event), {}).get(self.phase)
@@ -276,8 +276,8 @@ class Party(ABC):
             result = self._call(key, record, lambda: handler(self, event, sender))
         except RemoteProtocolError as error:
             if self.tolerant:
-                return [Accuse(error.culprit, error)]
-            failure = Fail(str(error), error)
+                return [Accuse(error.culprit, error.as_value())]
+            failure = Fail(str(error), error.as_value())
             return self._call(key, record, lambda: (failure,))
         if isinstance(event, Message):
             self._heard[sender, event.KIND] = key
@@ -302,6 +302,13 @@ class Party(ABC):
             self._replay(position, self._memory.read(record), record.tail)
         self._restored = bool(records)
 
+    def abandon(self) -> None:
+        """End here and drop all secrets, for a driver that will carry nothing more out."""
+        if not self.ended:
+            self.phase = FAILED
+            self._drop_secrets()
+        self._entropy, self._last = None, (b"", [])
+
     def resume(self) -> list[Effect]:
         """The effects of the last remembered event, again: some may not have been carried out.
 
@@ -318,15 +325,18 @@ class Party(ABC):
         if ending:
             self.phase = DONE if isinstance(ending[0], Done) else FAILED
             record = self._memory.ended(self._sequence, key, self.phase, result)
-            self.forget()
-            self._call_rng = None
-            if self._seed is not None:
-                self._seed.wipe()
+            self._drop_secrets()
         if self.restorable:
             result.insert(0, Remember(record))
         self._last = (key, result)
         self._sequence += 1
         return result
+
+    def _drop_secrets(self) -> None:
+        self.forget()
+        self._call_rng = None
+        if self._seed is not None:
+            self._seed.wipe()
 
     def _admit(self, message: Message, sender: PartyId, key: bytes) -> None:
         if sender not in self.session.members:

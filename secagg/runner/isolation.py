@@ -2,7 +2,8 @@
 
 The host never holds an update, a seed or a key of the round. What it can do is lose the round: by
 killing the process, by dropping frames, by starting another process. It cannot get a sum over
-fewer clients than planned, or any sum twice from one process.
+fewer clients than planned, or two sums of a session from one process. A process serves sessions one
+after the other; one that has ended serves none, and another must be launched.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ import numpy as np
 from secagg import errors
 from secagg.attestation.measurement import DISTRIBUTIONS, ENTRY, LAUNCH_FLAGS, native_module
 from secagg.enclave import channel
-from secagg.errors import DecodeError, LocalProtocolError, RemoteProtocolError, UnavailableError
+from secagg.errors import (
+    DecodeError,
+    EnclaveLost,
+    LocalProtocolError,
+    RemoteProtocolError,
+    UnavailableError,
+)
 from secagg.protocol import (
     FAILED,
     Accuse,
@@ -43,16 +50,13 @@ from secagg.wire import Envelope, Frame, Message, MessageTable
 TIMEOUT_SECONDS: Final = 120.0
 
 
-class EnclaveLost(Exception):
-    """The process died, hung, or spoke nonsense. The round in it is lost."""
-
-
 class EnclaveHost:
-    """One enclave process. Use it in a `with` block, which ends it.
+    """One enclave process, for any number of sessions. Use it in a `with` block, which ends it.
 
     Attributes:
         pid: of the process.
         ready: what the process said of itself: root, measurement and safeguards. SIMULATED.
+        cpu_seconds: that the process has used since its start, as of its last word.
     """
 
     def __init__(self, command: list[str], timeout: float) -> None:
@@ -69,7 +73,7 @@ class EnclaveHost:
         )
         theirs.close()
         self.pid = self._process.pid
-        self.cpu_seconds = 0.0
+        self._end = ""
         try:
             ready = self._receive()
         except EnclaveLost as error:
@@ -78,6 +82,7 @@ class EnclaveHost:
             self.close()
             raise UnavailableError(f"the enclave's process refuses to run: {ready.misuse}")
         self.ready = ready
+        self.cpu_seconds = ready.cpu_seconds
 
     @classmethod
     def launch(cls, package: Path | None = None, timeout: float = TIMEOUT_SECONDS) -> EnclaveHost:
@@ -101,6 +106,11 @@ class EnclaveHost:
         """What protects the process and what does not, for people."""
         return ("SIMULATED enclave", *map(str, self.ready.safeguards))
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process can serve another session."""
+        return not self._end and self._process.poll() is None
+
     def ask(self, request: channel.Request) -> channel.Reply:
         """One request, one reply.
 
@@ -108,6 +118,8 @@ class EnclaveHost:
             EnclaveLost: there will be no more replies.
             LocalProtocolError: the process calls the request a mistake.
         """
+        if self._end:
+            raise EnclaveLost(self._end)
         try:
             self._socket.sendall(channel.encode(request))
         except OSError as error:
@@ -121,7 +133,11 @@ class EnclaveHost:
         return reply
 
     def party(self, protocol: Protocol, session: Session, me: PartyId, rng: Rng) -> Party:
-        """The party in the process, to be driven like any other."""
+        """The party in the process, to be driven like any other, until the next one is made.
+
+        Raises:
+            LocalProtocolError: the process has opened this session before, or refuses the plan.
+        """
         role = protocol.roles[me.role]
         attributes = {"phases": role.phases, "table": role.table, "tolerant": role.tolerant}
         proxy: type[IsolatedParty] = type(f"Isolated{role.__name__}", (IsolatedParty,), attributes)
@@ -129,6 +145,7 @@ class EnclaveHost:
 
     def close(self) -> None:
         """End the process."""
+        self._end = self._end or "it was closed"
         self._socket.close()
         if self._process.poll() is None:
             self._process.kill()
@@ -153,7 +170,8 @@ class EnclaveHost:
 
     def _lost(self, why: str) -> EnclaveLost:
         self.close()
-        return EnclaveLost(f"{why} (exit status {self._process.returncode})")
+        self._end = f"{why} (exit status {self._process.returncode})"
+        return EnclaveLost(self._end)
 
 
 class IsolatedParty(Party):
@@ -167,6 +185,7 @@ class IsolatedParty(Party):
         super().__init__(session, me, rng)
         self._host = host
         self._offered: Event | None = None
+        self._cpu_seconds = 0.0
         roster = session.roster
         request = channel.Open(
             plan=msgspec.msgpack.encode(session.plan),
@@ -182,19 +201,19 @@ class IsolatedParty(Party):
 
     @property
     def cpu_elsewhere(self) -> float:
-        """CPU seconds of the process since its start."""
-        return self._host.cpu_seconds
+        """CPU seconds of the process for this party: all since its last word before this one."""
+        return self._cpu_seconds
 
     def start(self) -> list[Effect]:
         """Start the party in the process."""
-        return self._effects(channel.Start())
+        return self._effects(channel.Start(self.session.id))
 
     def when(self, event: Event, sender: PartyId) -> Fate:
         """As the party in the process sees it; "now" if it is lost, so that `handle` says so."""
         if self.ended:
             return "late"
         try:
-            reply = self._host.ask(self._offer(event, sender))
+            reply = self._ask(self._offer(event, sender))
         except EnclaveLost:
             return "now"
         self._offered = event
@@ -209,28 +228,35 @@ class IsolatedParty(Party):
             if fate != "now":
                 raise LocalProtocolError(f"{self.me}: {type(event).__name__} is {fate}")
         self._offered = None
-        return self._effects(channel.Proceed())
+        return self._effects(channel.Proceed(self.session.id))
 
     def _offer(self, event: Event, sender: PartyId) -> channel.Offer:
         if isinstance(event, Deadline):
-            return channel.Offer(sender, b"", event.phase)
+            return channel.Offer(self.session.id, sender, b"", event.phase)
         if isinstance(event, Input):
             raise LocalProtocolError(f"{self.me} takes no Input")
         frame = self.table.encode(Envelope(self.session.id, sender, self.me, event))
-        return channel.Offer(sender, frame.join(), "")
+        return channel.Offer(self.session.id, sender, frame.join(), "")
+
+    def _ask(self, request: channel.Request) -> channel.Reply:
+        before = self._host.cpu_seconds
+        try:
+            return self._host.ask(request)
+        finally:
+            self._cpu_seconds += self._host.cpu_seconds - before
 
     def _effects(self, request: channel.Request) -> list[Effect]:
         try:
-            reply = self._host.ask(request)
+            reply = self._ask(request)
             effects = [self._effect(carried) for carried in reply.effects]
         except (EnclaveLost, DecodeError) as error:
+            self._host.close()
             self.phase = FAILED
-            return [
-                Fail(
-                    f"{self.me} is lost: its process ended ({error}); its keys were in memory"
-                    " only, so this round is lost and its inputs stay sealed"
-                )
-            ]
+            lost = EnclaveLost(
+                f"{self.me} is lost: its process ended ({error}); its keys were in memory only, so"
+                " this round is lost and its inputs stay sealed; the next needs another launch"
+            )
+            return [Fail(lost.reason, lost)]
         self.phase = reply.phase
         return effects
 

@@ -43,6 +43,7 @@ class Outcome:
         total: the sum in the ring, or None if the round failed.
         included: the clients in the sum, ascending.
         failure: why there is no sum.
+        error: the same as an error of its own kind, where there is one, such as `EnclaveLost`.
         accused: peers that broke the rules, with the error.
         parties: every party's report.
     """
@@ -50,6 +51,7 @@ class Outcome:
     total: RingVector | None = None
     included: tuple[PartyId, ...] = ()
     failure: str | None = None
+    error: RoundFailed | None = None
     accused: list[tuple[PartyId, SecaggError]] = field(default_factory=list)
     parties: dict[PartyId, PartyReport] = field(default_factory=dict)
 
@@ -60,7 +62,7 @@ class Outcome:
             RoundFailed: there is none.
         """
         if self.total is None:
-            raise RoundFailed(self.failure or "no party released a sum")
+            raise self.error or RoundFailed(self.failure or "no party released a sum")
         return self.total
 
     def cpu_seconds(self, role: Role) -> float:

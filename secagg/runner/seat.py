@@ -62,7 +62,7 @@ class Seat:
             if self.host is None
             else self.host.party(self.protocol, self.session, self.me, self.rng)
         )
-        # The start of a process of its own is this party's work as well.
+        # Opening the session in a process of its own is this party's work as well.
         self.report.cpu_seconds = self.party.cpu_elsewhere
 
     @property

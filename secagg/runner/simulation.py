@@ -15,6 +15,7 @@ from secagg.errors import (
     DecodeError,
     LocalProtocolError,
     RemoteProtocolError,
+    RoundFailed,
     UnknownParty,
     WrongSession,
 )
@@ -98,13 +99,15 @@ def run(
         identities: what the parties bring along, where the protocol asks for it. By default they
             are drawn from `rng`, and the session becomes one with their roster.
         host: the process in which the protocol's isolated role lives; without one it lives here.
-            The clients then trust the SIMULATED platform of that process.
+            The clients then trust the SIMULATED platform of that process. It serves any number of
+            sessions, one after the other, until it ends; the session in which it ends is lost.
 
     Raises:
         ParameterError: the plan is not the protocol's own.
         PolicyError: the clients refuse the plan.
         InputError: a vector that is no input of this plan.
-        LocalProtocolError: inputs or faults of somebody who has no part in the session.
+        LocalProtocolError: inputs or faults of somebody who has no part in the session, or a
+            session that the host's process has opened before.
     """
     if protocol.identified and identities is None:
         if session.roster.keys:
@@ -275,6 +278,8 @@ class _Simulation:
                 self._outcome.accused.append((culprit, error))
             case Done(total=total, included=included) if total is not None:
                 self._outcome.total, self._outcome.included = total, included
+            case Fail(error=RoundFailed() as error):
+                self._outcome.error = error
             case Fail(error=RemoteProtocolError() as error):
                 self._outcome.accused.append((error.culprit, error))
 

@@ -14,7 +14,6 @@ from conformance.scenario import Scenario
 from secagg import kernels, protocols
 from secagg.attestation import Evidence, Policy, Reason, SimulatedPlatform
 from secagg.crypto import chunked, hpke
-from secagg.crypto.digest import join_framed
 from secagg.crypto.rng import seeded
 from secagg.crypto.signing import SigningKey
 from secagg.errors import (
@@ -38,7 +37,7 @@ from secagg.protocol import (
     Send,
     Session,
 )
-from secagg.protocols import enclave as subject
+from secagg.protocols._enclave import messages, statements
 from secagg.types import ENCLAVE, PartyId, Secret, client
 
 PROTOCOL = protocols.get("enclave")
@@ -49,25 +48,25 @@ def scenario(count: int = 4, seed: int = 1, **settings: Any) -> Scenario:
     return Scenario(PROTOCOL, count, {"dropout": "0.25", **settings}, seed=seed)
 
 
-def announced(world: Scenario) -> tuple[Party, subject.Attestation]:
+def announced(world: Scenario) -> tuple[Party, messages.Attestation]:
     party = world.party(ENCLAVE)
     message = next(e.message for e in party.start() if isinstance(e, Send))
-    assert isinstance(message, subject.Attestation)
+    assert isinstance(message, messages.Attestation)
     return party, message
 
 
 def upload(
-    world: Scenario, message: subject.Attestation, who: PartyId = FIRST
-) -> subject.SealedVector:
+    world: Scenario, message: messages.Attestation, who: PartyId = FIRST
+) -> messages.SealedVector:
     party = world.party(who)
     party.start()
     party.handle(message, ENCLAVE)
     (send,) = (e for e in party.handle(Input(world.inputs[who]), who) if isinstance(e, Send))
-    assert isinstance(send.message, subject.SealedVector)
+    assert isinstance(send.message, messages.SealedVector)
     return send.message
 
 
-def refusal(world: Scenario, message: subject.Attestation, who: PartyId = FIRST) -> str:
+def refusal(world: Scenario, message: messages.Attestation, who: PartyId = FIRST) -> str:
     """Why a client that already has its input refuses; it must not send a thing."""
     party = world.party(who)
     party.start()
@@ -122,7 +121,9 @@ def test_swapped_quotes_are_refused() -> None:
     assert isinstance(accused.error, SealBindingError)
 
 
-def _requote(world: Scenario, message: subject.Attestation, **changes: Any) -> subject.Attestation:
+def _requote(
+    world: Scenario, message: messages.Attestation, **changes: Any
+) -> messages.Attestation:
     assert world.identities is not None
     platform = world.identities.of[ENCLAVE].platform
     assert platform is not None
@@ -146,6 +147,55 @@ def test_other_code_or_settings_get_no_input(changes: dict[str, Any], reason: Re
     assert refusal(world, _requote(world, message, **changes)) == reason
 
 
+def _expiring(
+    world: Scenario, message: messages.Attestation, expires_at: int
+) -> messages.Attestation:
+    """What the enclave itself would have said, had it said this expiry."""
+    expiry = expires_at.to_bytes(messages.EXPIRY_BYTES, "big")
+    data = statements.report_data(world.session, message.sealing_key, message.record_key, expiry)
+    return msgspec.structs.replace(_requote(world, message, report_data=data), expiry=expiry)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "now", "reason"),
+    [
+        (300, 20, None),
+        (20, 20, None),
+        (20, 21, Reason.EXPIRED),
+        (1, 300, Reason.EXPIRED),
+        (0, 0, Reason.ABSURD_EXPIRY),
+        (0, 20, Reason.ABSURD_EXPIRY),
+        ((1 << 64) - 1, 301, Reason.TOO_OLD),
+    ],
+)
+def test_a_quote_is_good_until_it_expires(expires_at: int, now: int, reason: Reason | None) -> None:
+    world = scenario()
+    _, message = announced(world)
+    changed = _expiring(world, message, expires_at)
+    _by_the_clock_of(world, FIRST, now)
+    if reason is None:
+        assert upload(world, changed).tail.nbytes
+    else:
+        assert refusal(world, changed) == reason
+
+
+def test_an_expiry_put_off_by_the_carrier_is_refused() -> None:
+    """It is in the report data, so the quote does not fit any more, in time or out of it."""
+    world = scenario()
+    _, message = announced(world)
+    assert int.from_bytes(message.expiry, "big") == 300
+    later = msgspec.structs.replace(message, expiry=(600).to_bytes(8, "big"))
+    for now in (0, 300):
+        _by_the_clock_of(world, FIRST, now)
+        assert refusal(world, later) == Reason.WRONG_REPORT_DATA
+
+
+def _by_the_clock_of(world: Scenario, who: PartyId, now: int) -> None:
+    assert world.identities is not None
+    mine = replace(world.identities.of[who], now=now)
+    world.identities = Identities(world.identities.roster, {**world.identities.of, who: mine})
+
+
 def test_an_enclave_that_enforces_another_roster_is_refused() -> None:
     """The carrier gives the enclave a roster of its own making, and the clients the true one."""
     world = scenario()
@@ -158,9 +208,7 @@ def test_an_enclave_that_enforces_another_roster_is_refused() -> None:
 def test_an_old_quote_is_too_old_by_the_clients_own_clock() -> None:
     world = scenario()
     _, message = announced(world)
-    assert world.identities is not None
-    late = replace(world.identities.of[client(0)], now=301)
-    world.identities = Identities(world.identities.roster, {**world.identities.of, client(0): late})
+    _by_the_clock_of(world, FIRST, 301)
     assert refusal(world, message) == Reason.TOO_OLD
 
 
@@ -192,15 +240,15 @@ def test_strangers_cannot_fill_the_cohort() -> None:
     world, stranger = scenario(), scenario(seed=5)
     party, message = announced(world)
     assert stranger.identities is not None
-    place = subject.bound_to(world.session, client(1), Evidence.decode(message.quote).digest)
+    place = statements.bound_to(world.session, client(1), Evidence.decode(message.quote).digest)
     key = Secret(bytes(32))
     tail = memoryview(chunked.seal(key, memoryview(_packed(world)), place))
     sealed = hpke.seal(message.sealing_key, key.reveal(), place, seeded(1))
     own = stranger.identities.of[client(1)].key
     assert own is not None
     quote = Evidence.decode(message.quote).digest
-    statement = subject.upload_statement(world.session, quote, sealed, tail)
-    forged = subject.SealedVector(sealed, own.sign(subject.UPLOAD_CONTEXT, statement), tail)
+    statement = statements.upload_statement(world.session, quote, sealed, tail)
+    forged = messages.SealedVector(sealed, own.sign(statements.UPLOAD_CONTEXT, statement), tail)
     error = accusation(party.handle(forged, client(1))).error
     assert isinstance(error, SealBindingError)
     assert upload(world, message, client(1)).tail.nbytes == tail.nbytes
@@ -217,15 +265,15 @@ def test_an_update_of_the_wrong_length_is_not_added(change: Callable[[bytes], by
     party, message = announced(world)
     assert world.identities is not None
     quote = Evidence.decode(message.quote).digest
-    place = subject.bound_to(world.session, client(0), quote)
+    place = statements.bound_to(world.session, client(0), quote)
     key = Secret(bytes(32))
     tail = memoryview(chunked.seal(key, memoryview(change(_packed(world))), place))
     sealed = hpke.seal(message.sealing_key, key.reveal(), place, seeded(1))
-    statement = subject.upload_statement(world.session, quote, sealed, tail)
+    statement = statements.upload_statement(world.session, quote, sealed, tail)
     signer = world.identities.of[client(0)].key
     assert signer is not None
-    signature = signer.sign(subject.UPLOAD_CONTEXT, statement)
-    accused = accusation(party.handle(subject.SealedVector(sealed, signature, tail), client(0)))
+    signature = signer.sign(statements.UPLOAD_CONTEXT, statement)
+    accused = accusation(party.handle(messages.SealedVector(sealed, signature, tail), client(0)))
     assert accused.culprit == client(0)
     assert "bytes in phase collect" in str(accused.error)
     # Its place is still free for a good one.
@@ -244,7 +292,7 @@ def test_a_changed_vector_is_not_added() -> None:
     assert not party.handle(good, client(0))
 
 
-def _released(world: Scenario) -> tuple[dict[PartyId, Party], subject.MemberRecord, Done]:
+def _released(world: Scenario) -> tuple[dict[PartyId, Party], messages.MemberRecord, Done]:
     party, message = announced(world)
     clients = {}
     effects: list[Effect] = []
@@ -258,7 +306,7 @@ def _released(world: Scenario) -> tuple[dict[PartyId, Party], subject.MemberReco
         effects = party.handle(send.message, who)
     records = [e.message for e in effects if isinstance(e, Send)]
     (done,) = (e for e in effects if isinstance(e, Done))
-    assert isinstance(records[0], subject.MemberRecord)
+    assert isinstance(records[0], messages.MemberRecord)
     return clients, records[0], done
 
 
@@ -266,17 +314,17 @@ def test_clients_check_the_record_and_the_total_fits_it() -> None:
     world = scenario()
     clients, record, done = _released(world)
     assert done.total is not None
-    assert record.total_digest == subject.total_digest(done.total, world.plan.ring)
+    assert record.total_digest == statements.total_digest(done.total, world.plan.ring)
     np.testing.assert_array_equal(done.total, world.expected(done.included))
     forger = SigningKey(Secret(bytes(32)))
-    statement = join_framed(world.session.id, record.members, record.total_digest)
+    statement = statements.record_statement(world.session, record.members, record.total_digest)
     for who, bad in zip(
         world.plan.task.clients,
         (
             msgspec.structs.replace(record, total_digest=bytes(32)),
             msgspec.structs.replace(record, members=b"\x07"),
             msgspec.structs.replace(
-                record, signature=forger.sign(subject.RECORD_CONTEXT, statement)
+                record, signature=forger.sign(statements.RECORD_CONTEXT, statement)
             ),
             record,
         ),

@@ -192,8 +192,31 @@ def test_a_vector_of_the_wrong_length_is_not_added(protocol: Protocol) -> None:
 
         outcome = scenario.run(Faults(tamper=resize))
         scenario.check(outcome)
-        assert [culprit for culprit, _ in outcome.accused] == [client(0)]
+        ((culprit, error),) = outcome.accused
+        assert culprit == client(0)
+        # As a value: a traceback would keep the frames of the handler, and the secrets in them.
+        assert [error.__traceback__, error.__context__, error.__cause__] == [None] * 3
         assert outcome.included == (client(1), client(2), client(3))
+
+
+def test_an_abandoned_party_has_no_secrets_and_takes_nothing_more(protocol: Protocol) -> None:
+    scenario = Scenario(protocol, 3)
+    for started in (True, False):
+        for who in scenario.plan.parties:
+            party = scenario.party(who)
+            if started:
+                party.start()
+            phase = party.phase
+            party.abandon()
+            assert party.phase == FAILED
+            assert not party._seed
+            assert party.when(Deadline(phase), who) == "late"
+            assert not party.resume()
+            with pytest.raises(LocalProtocolError):
+                party.start()
+            with pytest.raises(LocalProtocolError):
+                party.handle(Deadline(phase), who)
+            party.abandon()
 
 
 @given(data=st.data())

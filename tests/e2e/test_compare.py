@@ -55,6 +55,9 @@ def test_four_hospitals_reach_the_pooled_fit_under_every_protocol() -> None:
         assert row.metric_by_split == document.rows[0].metric_by_split
         assert row.difference == row.difference_from_staying == 0
         assert row.rounds_done == 200
+    isolation = by_name(document)["enclave"].isolation
+    assert isolation is not None
+    assert isolation.launches == 1
 
 
 def test_sixty_clients_of_which_eighteen_vanish() -> None:

@@ -21,14 +21,15 @@ from secagg.attestation.measurement import reachable_modules
 from secagg.crypto.rng import SystemRng
 from secagg.enclave import channel
 from secagg.errors import (
+    EnclaveLost,
     EvidenceRefused,
     LocalProtocolError,
     SealBindingError,
     UnavailableError,
 )
 from secagg.protocol import FAILED, Accuse, Deadline, Fail, Identities
-from secagg.runner import EnclaveHost, Faults
-from secagg.runner.isolation import EnclaveLost
+from secagg.protocols._enclave.messages import Attestation
+from secagg.runner import EnclaveHost, Faults, Outcome
 from secagg.types import ENCLAVE, PartyId, Role, client
 from secagg.wire import Frame
 
@@ -44,8 +45,8 @@ class World(Scenario):
         return Identities.drawn(self.plan, self.rng, measure_installed().value, now)
 
 
-def world(count: int = 3, **task: Any) -> World:
-    return World(PROTOCOL, count, {"dropout": "0.25", **task})
+def world(count: int = 3, seed: int = 1, **task: Any) -> World:
+    return World(PROTOCOL, count, {"dropout": "0.25", **task}, seed=seed)
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def host() -> Iterator[EnclaveHost]:
         yield running
 
 
-def run(scene: World, host: EnclaveHost, faults: Faults | None = None) -> Any:
+def run(scene: World, host: EnclaveHost, faults: Faults | None = None) -> Outcome:
     from secagg.runner import run as drive
 
     return drive(
@@ -80,9 +81,55 @@ def test_the_sum_is_that_of_plain_and_the_work_is_the_enclaves(host: EnclaveHost
     traffic = PROTOCOL.traffic(scene.plan)
     report = outcome.parties[client(0)]
     assert (report.sent, report.received) == (traffic.up, traffic.down)
-    # Its process spent at least the rehearsal and the measurement; the role is charged for it.
-    assert outcome.cpu_seconds(Role.ENCLAVE) > 0.05
-    assert outcome.cpu_seconds(Role.ENCLAVE) >= host.cpu_seconds * 0.9
+
+
+def test_a_session_is_charged_for_what_the_process_spent_in_it(host: EnclaveHost) -> None:
+    """And for nothing else: not the start of the process, not an earlier session."""
+    started = host.cpu_seconds
+    assert started == host.ready.cpu_seconds > 0.05  # it has measured itself and played a round
+    for seed, length in ((1, 100_000), (2, 10), (3, 10), (4, 100_000)):
+        before = host.cpu_seconds
+        outcome = run(world(seed=seed, length=length), host)
+        assert outcome.failure is None
+        spent = host.cpu_seconds - before
+        assert spent > 0
+        # The rest is the host's own: it carries frames.
+        assert spent <= outcome.cpu_seconds(Role.ENCLAVE) < spent + started
+
+
+def test_one_process_serves_sessions_one_after_the_other(host: EnclaveHost) -> None:
+    """Even after one that failed; each with other keys, and none of them twice."""
+    announced: list[bytes] = []
+
+    def watch(frame: Frame, sender: PartyId, recipient: PartyId) -> Frame:
+        if sender == ENCLAVE and recipient == client(0):
+            announced.append(frame.join())
+        return frame
+
+    pid = host.pid
+    scenes = [world(seed=seed) for seed in (1, 2, 3)]
+    for scene in scenes:
+        too_few = {client(0): 1, client(1): 0, client(2): 0} if scene is scenes[1] else {}
+        outcome = run(scene, host, Faults(lost=too_few, tamper=watch))
+        if too_few:
+            assert outcome.error is None
+            assert "1 of 3 clients delivered, 2 are needed" in (outcome.failure or "")
+        else:
+            np.testing.assert_array_equal(outcome.sum(), scene.expected(outcome.included))
+    shown = [
+        message
+        for message in (PROTOCOL.table.decode(Frame.split(data)).message for data in announced)
+        if isinstance(message, Attestation)
+    ]
+    assert len({message.sealing_key for message in shown}) == 3
+    assert len({message.record_key for message in shown}) == 3
+    for scene in scenes:
+        with pytest.raises(LocalProtocolError, match="opened before"):
+            run(scene, host)
+    assert host.alive
+    assert host.pid == pid
+    fourth = world(seed=4)
+    np.testing.assert_array_equal(run(fourth, host).sum(), fourth.expected(fourth.inputs))
 
 
 def test_run_draws_identities_when_none_are_given(host: EnclaveHost) -> None:
@@ -104,7 +151,9 @@ def test_too_few_clients_and_dropouts(host: EnclaveHost) -> None:
 
 @pytest.mark.parametrize("step", range(-1, 6))
 def test_killed_at_any_step_the_round_is_lost(host: EnclaveHost, step: int) -> None:
-    """Of three announcements and three uploads; -1 is before the session is opened."""
+    """Of three announcements and three uploads of the second session; -1 is before it is opened."""
+    former = world(seed=7)
+    np.testing.assert_array_equal(run(former, host).sum(), former.expected(former.inputs))
     scene = world()
     sent = 0
     frames: list[tuple[bytes, PartyId]] = []
@@ -126,6 +175,14 @@ def test_killed_at_any_step_the_round_is_lost(host: EnclaveHost, step: int) -> N
     assert "lost" in (outcome.failure or "")
     assert "stay sealed" in (outcome.failure or "")
     assert outcome.parties[ENCLAVE].phase == FAILED
+    with pytest.raises(EnclaveLost, match="another launch"):
+        outcome.sum()
+    # It serves no further session, and says so.
+    assert not host.alive
+    next_one = run(world(seed=8), host)
+    assert isinstance(next_one.error, EnclaveLost)
+    assert "exit status -9" in (next_one.failure or "")
+    assert not next_one.included
     # Another process has other keys: what was sent to the dead one opens nowhere.
     with EnclaveHost.launch(timeout=60) as second:
         party = second.party(PROTOCOL, scene.session, ENCLAVE, SystemRng())
@@ -157,26 +214,45 @@ def test_a_simulated_kill_loses_it_too(host: EnclaveHost) -> None:
 
 def test_nonsense_from_the_host_changes_nothing_or_ends_it(host: EnclaveHost) -> None:
     scene = world()
-    with pytest.raises(LocalProtocolError, match="no session"):
-        host.ask(channel.Start())
+    this = scene.session.id
+    with pytest.raises(LocalProtocolError, match="not open here"):
+        host.ask(channel.Start(this))
     party = host.party(PROTOCOL, scene.session, ENCLAVE, SystemRng())
-    with pytest.raises(LocalProtocolError, match="one session"):
+    with pytest.raises(LocalProtocolError, match="opened before"):
         host.party(PROTOCOL, scene.session, ENCLAVE, SystemRng())
     party.start()
     with pytest.raises(LocalProtocolError, match="nothing was offered"):
-        host.ask(channel.Proceed())
+        host.ask(channel.Proceed(this))
     for frame in (b"x", b"SAGG" + bytes(56), bytes(200)):
         with pytest.raises(LocalProtocolError):
-            host.ask(channel.Offer(client(0), frame, ""))
+            host.ask(channel.Offer(this, client(0), frame, ""))
     host._socket.sendall((5).to_bytes(8, "big") + b"\xff" * 5)
     with pytest.raises(EnclaveLost):
-        host.ask(channel.Start())
+        host.ask(channel.Start(this))
+    assert not host.alive
+
+
+def test_a_party_whose_session_was_followed_by_another_is_told(host: EnclaveHost) -> None:
+    former = host.party(PROTOCOL, world(seed=1).session, ENCLAVE, SystemRng())
+    former.start()
+    later = host.party(PROTOCOL, world(seed=2).session, ENCLAVE, SystemRng())
+    with pytest.raises(LocalProtocolError, match="not open here"):
+        former.handle(Deadline("collect"), ENCLAVE)
+    with pytest.raises(LocalProtocolError, match="not open here"):
+        former.start()
+    assert later.start()
+    (failure,) = later.handle(Deadline("collect"), ENCLAVE)
+    assert isinstance(failure, Fail)
+    assert "0 of 3" in failure.reason
+    # Over here too: what comes now comes late, and nobody has to ask the process.
+    host.close()
+    assert later.when(Deadline("collect"), ENCLAVE) == "late"
 
 
 def test_an_announced_length_beyond_the_cap_ends_it(host: EnclaveHost) -> None:
     host._socket.sendall(b"\xff" * 8)
     with pytest.raises(EnclaveLost):
-        host.ask(channel.Start())
+        host.ask(channel.Start(bytes(32)))
 
 
 def test_it_has_nothing_but_its_channel(host: EnclaveHost) -> None:
@@ -203,8 +279,9 @@ def test_it_has_nothing_but_its_channel(host: EnclaveHost) -> None:
 
 
 def copy_of_the_package(folder: Path) -> Path:
+    """Without the compiled module, which an installed package has inside: there is one to load."""
     copy = folder / "secagg"
-    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "_native*.so"))
     return copy
 
 

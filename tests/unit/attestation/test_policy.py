@@ -51,15 +51,39 @@ SIGNED_MUTATIONS: list[tuple[str, Any, Reason]] = [
 ]
 
 
-def verify(data: bytes, at: int = NOW, policy: Policy = POLICY) -> Evidence:
+# The expiry is in the report data, not a field: when it is looked at, it is as the code said it.
+EXPIRIES: list[tuple[int, int, Reason]] = [
+    (NOW + 299, NOW + 300, Reason.EXPIRED),
+    (NOW + 1, NOW + 2, Reason.EXPIRED),
+    (NOW + 1, NOW + 300, Reason.EXPIRED),
+    (NOW, NOW, Reason.ABSURD_EXPIRY),
+    (NOW, NOW + 1, Reason.ABSURD_EXPIRY),
+    (NOW - 1, NOW - 2, Reason.ABSURD_EXPIRY),
+    (0, NOW, Reason.ABSURD_EXPIRY),
+    # A long expiry does not make an old quote young.
+    (NOW + 10_000, NOW + 301, Reason.TOO_OLD),
+    ((1 << 64) - 1, NOW + 301, Reason.TOO_OLD),
+]
+
+
+def verify(
+    data: bytes, at: int = NOW, policy: Policy = POLICY, expires_at: int = NOW + 300
+) -> Evidence:
     return SimulatedVerifier().verify(
-        data, report_data=DATA, configuration=CONFIGURATION, policy=policy, at=at
+        data,
+        report_data=DATA,
+        configuration=CONFIGURATION,
+        policy=policy,
+        expires_at=expires_at,
+        at=at,
     )
 
 
-def reason_of(data: bytes, at: int = NOW, policy: Policy = POLICY) -> str:
+def reason_of(
+    data: bytes, at: int = NOW, policy: Policy = POLICY, expires_at: int = NOW + 300
+) -> str:
     with pytest.raises(AttestationError) as caught:
-        verify(data, at, policy)
+        verify(data, at, policy, expires_at)
     assert str(caught.value).startswith(caught.value.reason)
     return caught.value.reason
 
@@ -85,6 +109,33 @@ def test_every_field_changed_after_signing(field: str, value: Any, reason: Reaso
     changed = replace(GOOD, **{field: value})
     early = {Reason.UNSUPPORTED, Reason.UNKNOWN_ROOT}
     assert reason_of(changed.encode()) == (reason if reason in early else Reason.BAD_SIGNATURE)
+
+
+@pytest.mark.parametrize(("expires_at", "at", "reason"), EXPIRIES)
+def test_expiries_that_have_passed_or_mean_nothing(
+    expires_at: int, at: int, reason: Reason
+) -> None:
+    assert reason_of(GOOD.encode(), at, expires_at=expires_at) == reason
+
+
+@pytest.mark.parametrize("at", [NOW - 30, NOW, NOW + 7])
+def test_an_expiry_is_the_last_good_second(at: int) -> None:
+    assert verify(GOOD.encode(), at, expires_at=NOW + 7) == GOOD
+
+
+def test_an_expiry_that_the_quote_does_not_cover_is_no_expiry_of_it() -> None:
+    """Unbound, it says nothing: the reason is that the report data are wrong, whatever it says."""
+    other = PLATFORM.quote(b"x" * 32, CONFIGURATION).encode()
+    for expires_at, at in ((0, NOW), (NOW + 1, NOW + 2), (NOW + 300, NOW)):
+        assert reason_of(other, at, expires_at=expires_at) == Reason.WRONG_REPORT_DATA
+
+
+def test_a_platform_gives_its_quotes_an_end() -> None:
+    assert PLATFORM.expires_at == NOW + 300
+    assert SimulatedPlatform(Secret(b"r" * 32), MEASUREMENT, NOW, 20).expires_at == NOW + 20
+    for validity in (0, -1):
+        with pytest.raises(ParameterError, match="at least 1 second"):
+            SimulatedPlatform(Secret(b"r" * 32), MEASUREMENT, NOW, validity)
 
 
 def test_the_table_names_every_field() -> None:
@@ -131,6 +182,7 @@ def test_a_verifier_of_hardware_refuses_simulated_evidence() -> None:
                 report_data=DATA,
                 configuration=CONFIGURATION,
                 policy=POLICY,
+                expires_at=NOW + 300,
                 at=NOW,
             )
         return caught.value.reason

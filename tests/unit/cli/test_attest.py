@@ -13,6 +13,7 @@ def test_the_expected_value_is_printed_and_labelled() -> None:
     assert "SIMULATED" in table.stdout
     assert measure_installed().value.hex() in table.stdout
     assert "protocols/enclave.py" in table.stdout
+    assert "protocols/_enclave/party.py" in table.stdout
 
 
 def test_it_is_read_by_machines() -> None:

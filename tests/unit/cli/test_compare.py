@@ -18,18 +18,20 @@ from fl.compare import choose_lost, lost_count, trusts
 from fl.contender import RoundRecord
 from fl.results import DONE, Row
 from secagg import kernels, protocols
-from secagg.cli import output
+from secagg.cli import compare, output
 from secagg.cli.exits import Exit
 from secagg.codec import Codec
 from secagg.errors import ParameterError
 from secagg.protocol import (
     Adversary,
+    Effects,
     Evidence,
     Exactness,
     Guarantees,
     Level,
     Task,
 )
+from secagg.protocols._enclave.party import EnclaveParty
 from secagg.types import client
 
 HEADER = (
@@ -43,6 +45,7 @@ ROW = [
     "trusts",
     "guarantees",
     "plan",
+    "isolation",
     "metric",
     "metric_by_split",
     "difference",
@@ -131,6 +134,52 @@ def test_every_protocol_has_a_row_and_is_exact(invoke: Invoke) -> None:
     assert rows["plain"].bytes_down == 0
     assert rows["plain"].expansion == pytest.approx((rows["plain"].bytes_up or 0) / 160)
     assert (rows["secagg"].bytes_up or 0) > (rows["plain"].bytes_up or 0)
+
+
+def test_the_enclave_has_one_process_for_all_rounds_and_it_is_named(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(party: EnclaveParty) -> Effects:
+        raise AssertionError("the enclave's party runs in the comparing process")
+
+    monkeypatch.setattr(EnclaveParty, "begin", here)
+    document = read(invoke, "--splits", "2")
+    for name, row in by_name(document).items():
+        assert (row.isolation is None) == (name != "enclave")
+    enclave = by_name(document)["enclave"]
+    isolation = enclave.isolation
+    assert isolation is not None
+    assert isolation.kind == "SIMULATED enclave"
+    assert isolation.launches == 1
+    assert enclave.rounds_done == 4
+    names = {*isolation.held, *(text.split(":")[0] for text in isolation.missing)}
+    assert names == {"environment", "descriptors", "memory", "limits", "inspection", "network"}
+    assert all(": NO, " in text for text in isolation.missing)
+    # A round's CPU is what the process spent in it, so its start is in none of them.
+    assert isolation.launch_cpu_seconds > 0.05
+    for record in enclave.rounds:
+        assert 0 < record.role_cpu_seconds["enclave"] < isolation.launch_cpu_seconds
+    markdown = compare.markdown(document)
+    assert "enclave: SIMULATED enclave, in a process of its own for all rounds, started once" in (
+        markdown
+    )
+
+
+def test_what_does_not_protect_the_process_is_said_aloud() -> None:
+    isolation = results.Isolation(
+        kind="SIMULATED enclave",
+        launches=3,
+        launch_cpu_seconds=0.5,
+        held=["limits", "network"],
+        missing=["memory: NO, not locked, the limit is 8192 bytes; it may be swapped"],
+    )
+    text = compare._isolation("enclave", isolation)
+    assert "SIMULATED" in text
+    assert "started 3 times, each time but the first for a lost round (500.0 ms of CPU" in text
+    assert "Safeguards of the process: limits, network." in text
+    assert "could not have: memory: NO, not locked, the limit is 8192 bytes" in text
+    bare = compare._isolation("enclave", msgspec.structs.replace(isolation, held=[]))
+    assert "Safeguards of the process: none." in bare
 
 
 def test_a_clients_bytes_are_those_of_the_traffic_formula(invoke: Invoke) -> None:

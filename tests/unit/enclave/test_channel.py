@@ -12,10 +12,10 @@ from secagg.types import client
 
 
 def test_values_come_back() -> None:
-    offer = channel.Offer(client(3), b"frame", "")
+    offer = channel.Offer(bytes(32), client(3), b"frame", "")
     assert channel.read_request(io.BytesIO(channel.encode(offer)).read) == offer
     guard = channel.Safeguard("memory", False, "not locked")
-    ready = channel.Ready(bytes(32), bytes(32), (guard,))
+    ready = channel.Ready(bytes(32), bytes(32), (guard,), 0.5)
     assert channel.read_reply(io.BytesIO(channel.encode(ready)).read) == ready
     assert str(guard) == "memory: NO, not locked"
 
@@ -30,7 +30,7 @@ def test_noise_is_refused_or_ends(noise: bytes) -> None:
 
 
 def test_a_cut_message_ends() -> None:
-    data = channel.encode(channel.Start())
+    data = channel.encode(channel.Start(bytes(32)))
     for length in range(len(data)):
         with pytest.raises(EOFError):
             channel.read_request(io.BytesIO(data[:length]).read)
