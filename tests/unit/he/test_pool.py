@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -255,10 +256,10 @@ def test_a_worker_that_is_stopped_for_a_while_is_waited_for() -> None:
     used._start()
     (pid,) = used.pids
     os.kill(pid, signal.SIGSTOP)
-    import threading
-
-    threading.Timer(1.5, os.kill, (pid, signal.SIGCONT)).start()
+    waker = threading.Timer(1.5, os.kill, (pid, signal.SIGCONT))
+    waker.start()
     began = time.monotonic()
     assert len(used.run(BEGIN, PUBLIC, [ROW], Account())) == 1
     assert time.monotonic() - began > 1
+    waker.join()
     used.close()

@@ -147,16 +147,21 @@ def test_a_worker_that_dies_is_a_typed_error_and_ends_all() -> None:
 
 
 def test_a_worker_that_dies_at_work() -> None:
-    layout = derive_bfv(3, BOUND, 8192 * 200)
+    layout = derive_bfv(3, BOUND, 150_000)
     key, _ = key_of(layout.lattice)
-    rows = slots_in(layout)
     with workers.processes(2):
-        (victim, other) = running().pids
-        killer = threading.Timer(0.1, os.kill, (victim, signal.SIGKILL))
-        killer.start()
+        used = running()
+        (victim, other) = used.pids
+
+        def batches() -> Iterator[bytes]:
+            for number, row in enumerate(slots_in(layout)):
+                if number == 7:
+                    os.kill(victim, signal.SIGKILL)
+                yield row.tobytes()
+
+        begin, key_bytes = Begin("encrypt", layout.lattice), key.public.residues.tobytes()
         with pytest.raises(UnavailableError, match=rf"worker process {victim} is lost"):
-            workers.encrypt(rows, layout, key.public)
-        killer.join()
+            used.run(begin, key_bytes, batches(), Account())
         assert gone(other)
 
 
