@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from decimal import Decimal
 from typing import Final, TypeAlias
 
@@ -34,6 +34,7 @@ from secagg import protocols
 from secagg.codec import Codec
 from secagg.crypto.digest import digest
 from secagg.errors import ParameterError, UnavailableError
+from secagg.he import workers
 from secagg.protocol import Adversary, Collusion, Evidence, Guarantees, Plan, Protocol, Task
 from secagg.types import Ring, client
 
@@ -64,11 +65,14 @@ def _compare(settings: Settings, notify: Notify, processes: ExitStack) -> Compar
     federated: list[float | None] = []
     pooled: list[float | None] = []
     first: Workload | None = None
-    for seed in settings.seeds:
-        workload = _workload(settings, seed)
-        first = first or workload
-        pooled.append(workload.pooled)
-        federated.append(_run_split(settings, seed, workload, entries, notify))
+    # Only homomorphic protocols use worker processes; nothing starts before one does.
+    several = workers.processes(settings.workers) if settings.workers > 1 else nullcontext()
+    with several:
+        for seed in settings.seeds:
+            workload = _workload(settings, seed)
+            first = first or workload
+            pooled.append(workload.pooled)
+            federated.append(_run_split(settings, seed, workload, entries, notify))
     assert first is not None  # noqa: S101
     lost = lost_count(settings.lose, first.clients)
     for entry in entries:

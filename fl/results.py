@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         corrupt: fraction of the clients that every plan must withstand.
         dropout: fraction of the clients that every plan must be able to lose.
         lose: fraction of the clients that really vanish in every round, rounded down.
+        workers: processes that encrypt and decrypt for bfv and ckks; 1 is the caller's own.
 
     Raises:
         ParameterError: on construction, for settings that mean nothing.
@@ -55,11 +56,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     corrupt: Decimal = Decimal("0.1")
     dropout: Decimal = Decimal("0.1")
     lose: Decimal = Decimal("0.1")
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if not self.protocols:
             raise ParameterError("expected at least one protocol")
-        for name in ("rounds", "splits", "clients", "length"):
+        for name in ("rounds", "splits", "clients", "length", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ParameterError(f"{name}: expected at least 1, got {value}")

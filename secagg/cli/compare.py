@@ -70,6 +70,7 @@ class Line(Row, kw_only=True, tag_field="schema", tag=ROW_SCHEMA):
 @options.level
 @options.seed
 @options.splits
+@options.workers
 @options.quiet
 @options.output
 @click.pass_obj
@@ -87,6 +88,7 @@ def command(
     level: str,
     seed: int,
     splits: int | None,
+    workers: int,
     quiet: bool,
     target: output.Target,
 ) -> Exit:
@@ -115,6 +117,7 @@ def command(
         corrupt=corrupt,
         dropout=dropout,
         lose=dropout if lose is None else lose,
+        workers=workers,
     )
     kernel = kernels.level()
     if not quiet:
@@ -272,6 +275,11 @@ def _notes(header: Header, rows: Sequence[Row]) -> list[str]:
     cut = {row.saturated for row in rows if row.saturated}
     if cut:
         notes.append(f"Warning: {max(cut)} coordinates lay beyond the codec's clip and were cut.")
+    if header.settings.workers > 1:
+        notes.append(
+            f"What up to {header.settings.workers} worker processes did counts for the party that"
+            " they did it for, their start for nobody."
+        )
     notes.append(
         "CPU and bytes are means per round over the clients that finished. A client's CPU includes"
         " encoding its update, that of whoever releases the sum decoding the mean; making plans and"

@@ -117,6 +117,12 @@ splits = click.option(
     help="Repeat on this many random splits, with seeds counted up, and average."
     "  [default: 1; opt: 10]",
 )
+workers = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Processes that encrypt and decrypt for bfv and ckks.  [default: 1, this one]",
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="No talk on stderr but errors.")
 
 

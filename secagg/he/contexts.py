@@ -3,7 +3,7 @@
     magic 8 | sections u8 | digest of the parameters 32 | (b, a) packed | secret seed 64 (optional)
 
 The parameters themselves are not inside: everybody derives them from the plan. A context that
-holds a secret key exists for the decryptor's worker processes only; everybody else refuses it.
+holds a secret key is for the decryptor alone; everybody else refuses it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class SecretContext:
         return cls(PublicContext(lattice, encoded, residues), seed)
 
     def encode(self) -> bytes:
-        """With the secret: for the decryptor's own processes, never for anybody else."""
+        """With the secret: for the decryptor, never for anybody else."""
         encoded = bytearray(self.public.encoded)
         encoded[len(MAGIC)] = _PUBLIC | _SECRET
         return bytes(encoded) + self.seed.reveal()

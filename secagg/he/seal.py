@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -90,16 +90,24 @@ def encrypt(lattice: Lattice, key: Any, slots: Slots) -> Words:
     return _words(ciphertext, lattice.residues)
 
 
-def decrypt(lattice: Lattice, key_seed: bytes, ciphertexts: Iterable[Words]) -> list[Slots]:
-    """The slots of each ciphertext; whether they mean anything is up to the noise bound."""
+def decryptor(lattice: Lattice, key_seed: bytes | bytearray | memoryview) -> Any:
+    """SEAL's object for a secret key, which it clears from its memory when the object goes."""
+    return require().Decryptor(_context(lattice), _secret_key(lattice, key_seed))
+
+
+def decrypt(lattice: Lattice, decryptor: Any, residues: Words) -> Slots:
+    """The slots of one ciphertext; whether they mean anything is up to the noise bound.
+
+    Args:
+        lattice: the parameters.
+        decryptor: from `decryptor`.
+        residues: of the ciphertext.
+
+    Raises:
+        DecodeError: not a ciphertext of these parameters.
+    """
     seal = require()
     context = _context(lattice)
-    decryptor = seal.Decryptor(context, _secret_key(lattice, key_seed))
-    return [_decrypt_one(lattice, context, decryptor, residues) for residues in ciphertexts]
-
-
-def _decrypt_one(lattice: Lattice, context: Any, decryptor: Any, residues: Words) -> Slots:
-    seal = require()
     ciphertext, plaintext = seal.Ciphertext(), seal.Plaintext()
     blob = _serialised(
         context.first_parms_id(),
@@ -155,7 +163,7 @@ def _context(lattice: Lattice) -> Any:
     return _made(lattice, _parameters(lattice))
 
 
-def _seeded(lattice: Lattice, seed: bytes) -> Any:
+def _seeded(lattice: Lattice, seed: bytes | bytearray | memoryview) -> Any:
     """A context for one random operation, whose randomness is a function of the seed."""
     if len(seed) != SEED_BYTES:
         raise ParameterError(f"a seed has {SEED_BYTES} bytes, got {len(seed)}")
@@ -172,7 +180,7 @@ def _encoder(lattice: Lattice) -> Any:
     return kind(_context(lattice))
 
 
-def _secret_key(lattice: Lattice, key_seed: bytes) -> Any:
+def _secret_key(lattice: Lattice, key_seed: bytes | bytearray | memoryview) -> Any:
     return require().KeyGenerator(_seeded(lattice, key_seed)).secret_key()
 
 

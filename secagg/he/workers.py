@@ -1,144 +1,97 @@
 """Encryption and decryption of whole vectors, chunk by chunk, in this process or in several.
 
-`with processes(2):` sends the chunks of every call inside it to worker processes. Only bytes go
-to them and come back; the standard library's executor frames them (it pickles its own call
-record, over a private pipe to children that it started itself: nothing from a peer is unpickled).
-A worker that decrypts holds the secret key's seed in its memory until the pool ends.
+`with processes(2):` sends the chunks of every call inside it to worker processes, over sockets
+that carry lengths, MessagePack and raw bytes (`secagg.he.channel`). Keys go with each call to the
+workers that take part in it, and are dropped there at its end.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
-from itertools import repeat
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-import msgspec
 import numpy as np
 
-from secagg.errors import ParameterError, UnavailableError
-from secagg.he import seal
+from secagg.he import jobs
+from secagg.he.channel import Begin, Buffer, wipe
 from secagg.he.contexts import PublicContext
-from secagg.he.lattice import Lattice
 from secagg.he.parameters import Layout
+from secagg.he.pool import Account, Pool
 from secagg.he.seal import Slots, Words
-from secagg.he.vectors import pack
 from secagg.types import Secret
 
-
-class _Pool(NamedTuple):
-    executor: Executor
-    workers: int
-
-
-_POOL: Final[ContextVar[_Pool | None]] = ContextVar("secagg_he_pool", default=None)
-_AHEAD: Final = 2
-"""Jobs per worker that are under way at most: a vector is never in the queue as a whole."""
-
+_POOL: Final[ContextVar[Pool | None]] = ContextVar("secagg_he_pool", default=None)
 _BATCH: Final = 8
-"""Ciphertexts per job: keys travel and are expanded once per job."""
+"""Ciphertexts per batch."""
 
 
 @contextmanager
 def processes(count: int) -> Iterator[None]:
     """Use `count` worker processes for what is encrypted and decrypted inside the block.
 
+    They start with the first use and end with the block.
+
     Raises:
         ParameterError: fewer than one.
     """
-    if count < 1:
-        raise ParameterError(f"expected at least one worker, got {count}")
-    method = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=method) as executor:
-        list(executor.map(_warm_up, range(count)))
-        token = _POOL.set(_Pool(executor, count))
-        try:
-            yield
-        finally:
-            _POOL.reset(token)
+    pool = Pool(count)
+    token = _POOL.set(pool)
+    try:
+        yield
+    finally:
+        _POOL.reset(token)
+        pool.close()
 
 
-def encrypt(slots: Slots, layout: Layout, context: PublicContext) -> bytes:
+def encrypt(
+    slots: Slots, layout: Layout, context: PublicContext, account: Account | None = None
+) -> bytes:
     """The packed ciphertexts of a vector.
 
     Args:
         slots: one row per chunk.
         layout: how they are packed.
         context: the public key.
+        account: is charged with what worker processes spend.
 
     Two calls give different bytes: the randomness is SEAL's own.
-    """
-    lattice = msgspec.msgpack.encode(layout.lattice)
-    key = context.residues.tobytes()
-    batches = (slots[at : at + _BATCH].tobytes() for at in range(0, layout.chunks, _BATCH))
-    return b"".join(_map(_encrypt_chunks, repeat(lattice), repeat(key), batches))
-
-
-def decrypt(residues: Words, layout: Layout, seed: Secret) -> Slots:
-    """The slots of ciphertexts, one row per chunk."""
-    lattice = msgspec.msgpack.encode(layout.lattice)
-    rows = residues.reshape(layout.chunks, -1)
-    batches = (rows[at : at + _BATCH].tobytes() for at in range(0, layout.chunks, _BATCH))
-    opened = _map(_decrypt_chunks, repeat(lattice), repeat(seed.reveal()), batches)
-    return _slots(b"".join(opened), layout.lattice).reshape(layout.chunks, -1)
-
-
-def _map(job: Callable[..., bytes], *columns: Iterable[bytes]) -> Iterator[bytes]:
-    """The results of the job over the columns, in order.
 
     Raises:
-        UnavailableError: a worker process died.
+        UnavailableError: a worker process is lost.
     """
+    key = context.residues.tobytes()
+    return b"".join(_done(Begin("encrypt", layout.lattice), key, slots, account))
+
+
+def decrypt(residues: Words, layout: Layout, seed: Secret, account: Account | None = None) -> Slots:
+    """The slots of ciphertexts, one row per chunk; arguments and errors as for `encrypt`.
+
+    Raises:
+        DecodeError: SEAL refuses a ciphertext.
+    """
+    key = bytearray(seed.reveal())
+    rows = residues.reshape(layout.chunks, -1)
+    try:
+        opened = _done(Begin("decrypt", layout.lattice), key, rows, account)
+    finally:
+        wipe(key)
+    return jobs.slots_in(b"".join(opened), layout.lattice)
+
+
+def _done(
+    task: Begin, key: Buffer, rows: Slots | Words, account: Account | None
+) -> Sequence[Buffer]:
+    """What the task makes of the rows, batch by batch."""
+    batches = (_encoded(rows[at : at + _BATCH]) for at in range(0, len(rows), _BATCH))
     pool = _POOL.get()
     if pool is None:
-        yield from map(job, *columns)
-        return
-    waiting: deque[Future[bytes]] = deque()
-    try:
-        for arguments in zip(*columns, strict=False):  # some columns repeat without end
-            waiting.append(pool.executor.submit(job, *arguments))
-            if len(waiting) == _AHEAD * pool.workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenExecutor:
-        raise UnavailableError("a worker process died; its session cannot go on") from None
+        job = jobs.begin(task, key)
+        return [job(batch) for batch in batches]
+    return pool.run(task, key, batches, Account() if account is None else account)
 
 
-def _warm_up(number: int) -> int:
-    seal.require()
-    return number
-
-
-def _slots(encoded: bytes, lattice: Lattice) -> Slots:
-    if lattice.scheme == "bfv":
-        return np.frombuffer(encoded, dtype=np.uint64)
-    return np.frombuffer(encoded, dtype=np.complex128)
-
-
-def _encrypt_chunks(parameters: bytes, key: bytes, slots: bytes) -> bytes:
-    lattice = _lattice(parameters)
-    public = _key(parameters, key)
-    rows = _slots(slots, lattice).reshape(-1, lattice.slots)
-    return b"".join(pack(seal.encrypt(lattice, public, row), lattice) for row in rows)
-
-
-def _decrypt_chunks(parameters: bytes, seed: bytes, residues: bytes) -> bytes:
-    lattice = _lattice(parameters)
-    rows = np.frombuffer(residues, dtype=np.uint64).reshape(-1, lattice.residues)
-    return b"".join(slots.tobytes() for slots in seal.decrypt(lattice, seed, rows))
-
-
-@lru_cache(maxsize=8)
-def _lattice(parameters: bytes) -> Lattice:
-    return msgspec.msgpack.decode(parameters, type=Lattice)
-
-
-@lru_cache(maxsize=1)
-def _key(parameters: bytes, key: bytes) -> Any:
-    return seal.load_public_key(_lattice(parameters), np.frombuffer(key, dtype=np.uint64))
+def _encoded(rows: Slots | Words) -> memoryview:
+    """The rows' bytes, not copied where they are contiguous."""
+    return rows.reshape(-1).view(np.uint8).data

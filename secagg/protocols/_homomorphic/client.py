@@ -6,6 +6,7 @@ from secagg import kernels
 from secagg.errors import DecodeError, SecretKeyExposed, WrongContext
 from secagg.he import vectors, workers
 from secagg.he.contexts import PublicContext, SecretInContext
+from secagg.he.pool import Account
 from secagg.protocol import Done, Effects, Input, Party, Send, Session, on
 from secagg.protocols._homomorphic.messages import TABLE, RelayContext, Upload
 from secagg.protocols._homomorphic.plan import HomomorphicPlan
@@ -43,6 +44,12 @@ class HomomorphicClient(Party):
         super().__init__(session, me, rng)
         self._input: RingVector | None = None
         self._context: PublicContext | None = None
+        self._account = Account()
+
+    @property
+    def cpu_elsewhere(self) -> float:
+        """CPU seconds that worker processes spent on its vector."""
+        return self._account.cpu_seconds
 
     @on(Input, "setup", "upload")
     def take_input(self, event: Input, sender: PartyId) -> Effects:
@@ -67,6 +74,6 @@ class HomomorphicClient(Party):
         layout = self.plan.layout
         values = kernels.decode_signed(self._input, self.plan.ring)
         slots = vectors.slots_of(values, layout)
-        packed = workers.encrypt(slots, layout, self._context)
+        packed = workers.encrypt(slots, layout, self._context, self._account)
         yield Send(SERVER, Upload(self._context.digest, memoryview(packed)))
         yield Done()

@@ -8,6 +8,7 @@ from secagg import kernels
 from secagg.errors import CohortTooSmall, DecodeError, RemoteProtocolError, WrongContext
 from secagg.he import vectors, workers
 from secagg.he.contexts import SecretContext
+from secagg.he.pool import Account
 from secagg.he.seal import Words
 from secagg.protocol import Deadline, Done, Effects, Fail, Party, Send, Session, on
 from secagg.protocols._homomorphic.messages import (
@@ -37,6 +38,12 @@ class Decryptor(Party):
     def __init__(self, session: Session, me: PartyId, rng: Rng) -> None:
         super().__init__(session, me, rng)
         self._secret: SecretContext | None = None
+        self._account = Account()
+
+    @property
+    def cpu_elsewhere(self) -> float:
+        """CPU seconds that worker processes spent on the sum."""
+        return self._account.cpu_seconds
 
     def begin(self) -> Effects:
         """A fresh key."""
@@ -72,7 +79,7 @@ class Decryptor(Party):
     ) -> Effects:
         layout, ring = self.plan.layout, self.plan.ring
         try:
-            slots = workers.decrypt(residues, layout, key.seed)
+            slots = workers.decrypt(residues, layout, key.seed, self._account)
             values = vectors.values_of(slots, layout, added)
         except DecodeError as error:
             failure = RemoteProtocolError(sender, str(error))

@@ -81,7 +81,7 @@ def test_noise_of_exactly_the_bound_decrypts_and_noise_beyond_q_over_2t_does_not
     outcomes = []
     for size in (worst, beyond):
         noisy = ciphertext_with_noise(lattice, slots, [size * sign for sign in signs])
-        (opened,) = seal.decrypt(lattice, key.seed.reveal(), [noisy])
+        opened = seal.decrypt(lattice, seal.decryptor(lattice, key.seed.reveal()), noisy)
         outcomes.append(bool(np.array_equal(opened, slots)))
     assert outcomes == [True, False]
 
@@ -102,7 +102,8 @@ def test_the_sampler_stays_within_its_bound() -> None:
     errors = []
     for seed in range(12):
         key, _ = key_of(plain, seed)
-        (slots,) = seal.decrypt(plain, key.seed.reveal(), [key.public.residues])
+        opener = seal.decryptor(plain, key.seed.reveal())
+        slots = seal.decrypt(plain, opener, key.public.residues)
         values = 2 / degree * (inverse @ slots).real
         assert np.max(np.abs(values - np.rint(values))) < 1e-6
         errors.append(np.rint(values))

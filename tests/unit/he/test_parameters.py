@@ -58,7 +58,9 @@ def _worst_sum_opens(layout: Layout) -> None:
     noise = [worst if i % 5 else -worst for i in range(lattice.degree)]
     noisy = ciphertext_with_noise(lattice, expected.astype(np.uint64), noise)
     aligned = times(fresh, count, layout)
-    for opened in seal.decrypt(lattice, key.seed.reveal(), [aligned, noisy]):
+    opener = seal.decryptor(lattice, key.seed.reveal())
+    for residues in (aligned, noisy):
+        opened = seal.decrypt(lattice, opener, residues)
         np.testing.assert_array_equal(opened.astype(object), expected)
 
 
@@ -166,6 +168,7 @@ def test_ckks_keeps_its_stated_error(count: int, bound: int) -> None:
     public = seal.load_public_key(lattice, key.public.residues)
     rows = vectors.slots_of(values, layout)
     sums = [times(seal.encrypt(lattice, public, row), count, layout) for row in rows]
-    opened = np.stack(seal.decrypt(lattice, key.seed.reveal(), sums)).astype(np.complex128)
-    total = vectors.values_of(opened, layout, count)
+    opener = seal.decryptor(lattice, key.seed.reveal())
+    opened = np.stack([seal.decrypt(lattice, opener, residues) for residues in sums])
+    total = vectors.values_of(opened.astype(np.complex128), layout, count)
     assert int(np.max(np.abs(total - count * values))) <= layout.error_bound

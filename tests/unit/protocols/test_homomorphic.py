@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,7 @@ from secagg.protocols._homomorphic.messages import (
     members,
 )
 from secagg.runner import Faults, Outcome
-from secagg.types import DECRYPTOR, SERVER, PartyId, client
+from secagg.types import DECRYPTOR, SERVER, PartyId, Role, client
 from secagg.wire import Envelope, Frame, Message
 
 NAMES = ("bfv", "ckks")
@@ -301,3 +302,26 @@ def test_a_session_with_worker_processes_gives_the_same_sum() -> None:
     expected = alone.run().sum()
     with workers.processes(2):
         np.testing.assert_array_equal(together.run().sum(), expected)
+
+
+def test_the_work_of_worker_processes_is_that_of_the_role_that_asked() -> None:
+    run = scenario("bfv", 3, length=100_000)
+    with workers.processes(1):
+        pool = workers._POOL.get()
+        assert pool is not None
+        pool._start()
+        before = _clock(pool.pids[0])
+        began = time.thread_time()
+        outcome = run.run()
+        here, there = time.thread_time() - began, _clock(pool.pids[0]) - before
+    roles = {role: outcome.cpu_seconds(role) for role in Role if role is not Role.ENCLAVE}
+    # Three vectors are encrypted, one is decrypted, and little else happens.
+    assert roles[Role.CLIENT] > 0.5 * there
+    assert roles[Role.DECRYPTOR] > 0.02 * there
+    assert roles[Role.SERVER] < 0.5 * there
+    assert 0.9 * there < sum(roles.values()) <= here + 1.1 * there
+
+
+def _clock(pid: int) -> float:
+    """CPU seconds of a process, by the kernel: MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED)."""
+    return time.clock_gettime((~pid << 3) | 2)
