@@ -1,6 +1,6 @@
 """What a round of this library costs: codec and parties, driven by `secagg.runner`.
 
-Level curious, no transcript. A client's CPU seconds are those of its thread, in encoding its
+Level curious, no transcript. A client's CPU seconds are those of this process, in encoding its
 update and in decoding, handling and encoding messages; the server's include decoding the mean.
 """
 
@@ -130,9 +130,9 @@ def measure(chosen: Codec, agreed: MaskingPlan, lost: Sequence[int]) -> Round:
     session = Session.fresh(agreed, StreamRng(rng.bytes(32)))
     outcome = run(protocols.get(agreed.protocol), session, inputs, rng, faults, schedule=Promptly())
     total = outcome.sum()
-    began = time.thread_time()
+    began = time.process_time()
     decoded = chosen.decode(total, agreed.ring)
-    decoding = time.thread_time() - began
+    decoding = time.process_time() - began
     assert len(outcome.included) == len(agreed.task.clients) - len(lost)
     included = [party.number for party in outcome.included]
     reports = {party: outcome.parties[party] for party in outcome.included}
@@ -159,9 +159,9 @@ def _encoded(
     seconds = {}
     for row, party in enumerate(parties):
         values, weight = updates.update(party.number, chosen.length), updates.weight(party.number)
-        began = time.thread_time()
+        began = time.process_time()
         encoded = chosen.encode(values, weight, ring)
-        seconds[party] = time.thread_time() - began
+        seconds[party] = time.process_time() - began
         assert encoded.saturated == 0
         vectors[row] = encoded.vector
     return dict(zip(parties, vectors, strict=True)), seconds

@@ -111,9 +111,9 @@ class Offer:
         if ring not in self._encodings:
             made = _Encodings()
             for number, (vector, weight) in enumerate(self.contributions):
-                before = time.thread_time()
+                before = time.process_time()
                 encoded = self.codec.encode(vector, weight, ring)
-                made.cpu_seconds[client(number)] = time.thread_time() - before
+                made.cpu_seconds[client(number)] = time.process_time() - before
                 encoded.vector.flags.writeable = False
                 made.vectors[client(number)] = encoded.vector
                 made.saturated += encoded.saturated
@@ -177,9 +177,9 @@ class Contender:
         outcome = run(self.protocol, session, encodings.vectors, rng, Faults(lost=lost), host=host)
         if outcome.total is None:
             return without_sum(offer, outcome.failure or "no party released a sum")
-        before = time.thread_time()
+        before = time.process_time()
         mean = offer.codec.decode(outcome.total, self.plan.ring).mean
-        decoding = time.thread_time() - before
+        decoding = time.process_time() - before
         return self._measure(offer, outcome, mean, decoding)
 
     def _measure(

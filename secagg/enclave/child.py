@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
+from secagg import kernels
 from secagg.attestation import SimulatedPlatform
 from secagg.attestation.measurement import (
     DISTRIBUTIONS,
@@ -70,12 +71,13 @@ def serve(package: str, native: str, places: Sequence[str]) -> NoReturn:
     safeguards = confine()
     _answer(channel.Ready(platform.root, measurement, safeguards, time.process_time()))
     sessions = Sessions(platform)
-    while True:
-        try:
-            request = channel.read_request(lambda count: os.read(CHANNEL, count))
-        except (DecodeError, EOFError, OSError):
-            os._exit(EXIT_CHANNEL)
-        _answer(sessions.reply(request))
+    with kernels.using_threads(1):  # confined, it cannot start others
+        while True:
+            try:
+                request = channel.read_request(lambda count: os.read(CHANNEL, count))
+            except (DecodeError, EOFError, OSError):
+                os._exit(EXIT_CHANNEL)
+            _answer(sessions.reply(request))
 
 
 def now() -> int:

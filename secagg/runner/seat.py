@@ -77,13 +77,13 @@ class Seat:
 
     @contextmanager
     def on_the_clock(self) -> Iterator[None]:
-        """Count this thread's CPU time for the party, and what it spent in its own process."""
-        before, elsewhere = time.thread_time(), self.party.cpu_elsewhere
+        """Count this process's CPU time for the party, and what it spent in another one."""
+        before, elsewhere = time.process_time(), self.party.cpu_elsewhere
         try:
             yield
         finally:
             spent = self.party.cpu_elsewhere - elsewhere
-            self.report.cpu_seconds += time.thread_time() - before + spent
+            self.report.cpu_seconds += time.process_time() - before + spent
 
     def carry_out(self, effects: list[Effect], act: EffectAction) -> None:
         """Carry effects out in order: remembering here, everything else through `act`.
