@@ -90,6 +90,12 @@ int secagg_ring_sum_u32(uint32_t *total, const uint8_t *const *packed, size_t co
 int secagg_ring_sum_u64(uint64_t *total, const uint8_t *const *packed, size_t count,
                         size_t length, unsigned bits);
 
+/* 1 if every element, as a number of `bits` bits in two's complement, lies in -bound..bound, and no
+ * bit above is set; else 0. bound is public and less than 2^(bits-1). */
+int secagg_ring_within_u16(const uint16_t *vector, size_t length, unsigned bits, uint64_t bound);
+int secagg_ring_within_u32(const uint32_t *vector, size_t length, unsigned bits, uint64_t bound);
+int secagg_ring_within_u64(const uint64_t *vector, size_t length, unsigned bits, uint64_t bound);
+
 /* Masks: AES-CTR keystreams, added to a vector without being written to memory. */
 
 /* One keystream: AES under `key`, counter block iv || big-endian 32-bit block index from 0. */

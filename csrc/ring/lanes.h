@@ -141,5 +141,20 @@ int NAME(sum)(LANE *restrict total, const uint8_t *const *restrict packed, size_
     return SECAGG_OK;
 }
 
+int NAME(within)(const LANE *restrict vector, size_t length, unsigned bits, uint64_t bound)
+{
+    const LANE mask = (LANE)low_bits(bits), shift = (LANE)bound;
+    /* Shifted by the bound, the elements that lie within it are 0 to twice the bound. Bits that
+     * are set in any element are kept, and the largest distance. */
+    LANE bits_set = 0, largest = 0;
+    for (size_t i = 0; i < length; i++) {
+        const LANE distance = (LANE)(vector[i] + shift) & mask;
+        bits_set |= vector[i];
+        largest = distance > largest ? distance : largest;
+    }
+    return verdict((uint64_t)((bits_set & (LANE)~mask) == 0) &
+                   (uint64_t)((uint64_t)largest <= 2 * bound)) != 0;
+}
+
 #undef LANE
 #undef NAME

@@ -70,6 +70,7 @@ static void taint_wipe(void)
         secagg_ring_add_##name(total, vector, LENGTH);                                            \
         secagg_ring_subtract_##name(total, vector, LENGTH);                                       \
         secagg_ring_reduce_##name(total, LENGTH, bits);                                           \
+        CHECK(!secagg_ring_within_##name(total, LENGTH, bits, 5));                                \
         secagg_ring_pack_##name(packed, total, LENGTH, bits);                                     \
         CHECK(secagg_ring_unpack_##name(vector, packed, LENGTH, bits) == SECAGG_OK);              \
         CHECK(secagg_ring_sum_##name(total, &one, 1, LENGTH, bits) == SECAGG_OK);                 \

@@ -48,6 +48,32 @@ static void check_ring_wraps(void)
     CHECK(narrow[0] == UINT16_MAX && middle[0] == INT32_MAX && wide[0] == UINT64_MAX);
 }
 
+#define CHECK_WITHIN(name, lane)                                                                  \
+    static void check_within_##name(unsigned bits, uint64_t bound)                                \
+    {                                                                                             \
+        const uint64_t top = UINT64_MAX >> (64 - bits);                                           \
+        const uint64_t inside[] = {0, 1, bound, top, top - bound + 1};                            \
+        const uint64_t outside[] = {bound + 1, top - bound, top / 2 + 1};                         \
+        for (size_t length = 0; length < 40; length++)                                            \
+            for (size_t at = 0; at < length; at++) {                                              \
+                lane *vector = filled(length * sizeof *vector);                                   \
+                for (size_t i = 0; i < length; i++)                                               \
+                    vector[i] = (lane)inside[i % 5];                                              \
+                CHECK(secagg_ring_within_##name(vector, length, bits, bound));                    \
+                for (size_t o = 0; o < 3; o++) {                                                  \
+                    vector[at] = (lane)outside[o];                                                \
+                    CHECK(!secagg_ring_within_##name(vector, length, bits, bound));               \
+                }                                                                                 \
+                vector[at] = (lane)(1 | (uint64_t)1 << (8 * sizeof(lane) - 1));                   \
+                CHECK(!secagg_ring_within_##name(vector, length, bits, bound));                   \
+                free(vector);                                                                     \
+            }                                                                                     \
+    }
+
+CHECK_WITHIN(u16, uint16_t)
+CHECK_WITHIN(u32, uint32_t)
+CHECK_WITHIN(u64, uint64_t)
+
 static unsigned bit_of(const uint8_t *packed, size_t position)
 {
     return (unsigned)packed[position / 8] >> (position % 8) & 1u;
@@ -597,6 +623,12 @@ int main(int argc, char **argv)
 
     check_ring_u16();
     check_ring_wraps();
+    check_within_u16(9, 17);
+    check_within_u16(16, 32000);
+    check_within_u32(20, 400);
+    check_within_u32(32, 1 << 30);
+    check_within_u64(33, 1 << 30);
+    check_within_u64(64, UINT64_C(1) << 62);
     check_all_packings_u16();
     check_all_packings_u32();
     check_all_packings_u64();

@@ -36,6 +36,7 @@ from secagg.kernels.vectors import (
     sum_packed,
     unpack,
     unpack_add,
+    within,
 )
 
 __all__ = [
@@ -69,4 +70,5 @@ __all__ = [
     "using_level",
     "using_threads",
     "wipe",
+    "within",
 ]

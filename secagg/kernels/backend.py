@@ -85,6 +85,10 @@ class Backend(Protocol):
     def ring_reduce(self, total: RingVector, bits: int) -> None:
         """Keep the low `bits` bits of every element."""
 
+    def within(self, vector: RingVector, bits: int, bound: int) -> bool:
+        """Whether all are numbers of the ring in -bound..bound."""
+        ...
+
     def pack(self, packed: memoryview, vector: RingVector, bits: int) -> None:
         """Fill `packed`, which has the exact size."""
 

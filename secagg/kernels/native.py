@@ -43,6 +43,7 @@ _RING_REDUCE: Final = _by_lane("ring_reduce")
 _RING_PACK: Final = _by_lane("ring_pack")
 _RING_UNPACK: Final = _by_lane("ring_unpack")
 _RING_SUM: Final = _by_lane("ring_sum")
+_RING_WITHIN: Final = _by_lane("ring_within")
 _MASK_APPLY: Final = _by_lane("mask_apply")
 _MASK_PACK: Final = _by_lane("mask_pack")
 _FIXED_ENCODE: Final = _by_lane("fixed_encode")
@@ -87,6 +88,11 @@ def ring_subtract(total: RingVector, vector: RingVector) -> None:
 def ring_reduce(total: RingVector, bits: int) -> None:
     """Keep the low `bits` bits of every element."""
     _RING_REDUCE[total.itemsize](_lanes(total, write=True), len(total), bits)
+
+
+def within(vector: RingVector, bits: int, bound: int) -> bool:
+    """In one pass."""
+    return bool(_RING_WITHIN[vector.itemsize](_lanes(vector), len(vector), bits, bound))
 
 
 def pack(packed: memoryview, vector: RingVector, bits: int) -> None:

@@ -42,6 +42,14 @@ def ring_reduce(total: RingVector, bits: int) -> None:
     np.bitwise_and(total, total.dtype.type((1 << bits) - 1), out=total)
 
 
+def within(vector: RingVector, bits: int, bound: int) -> bool:
+    """By the definition."""
+    signed = np.empty(len(vector), dtype=np.int64)
+    decode_signed(signed, vector, bits)
+    reduced = vector & vector.dtype.type((1 << bits) - 1)
+    return bool(np.all(reduced == vector) and np.all((signed >= -bound) & (signed <= bound)))
+
+
 def pack(packed: memoryview, vector: RingVector, bits: int) -> None:
     """Element i becomes the bits [i*bits, (i+1)*bits), in little-endian bit order."""
     shifts = np.arange(bits, dtype=vector.dtype)

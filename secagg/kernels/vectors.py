@@ -52,6 +52,24 @@ def ring_reduce(total: RingVector, ring: Ring) -> None:
     implementation().ring_reduce(total, ring.bits)
 
 
+def within(vector: RingVector, ring: Ring, bound: int) -> bool:
+    """Whether every element, as a signed number of the ring, lies in -bound..bound.
+
+    An element with a bit above the ring's does not.
+
+    Raises:
+        InputError: not a vector of this ring.
+        ParameterError: the bound is negative, or not below 2**(ring.bits - 1).
+    """
+    check_vector("vector", vector, ring)
+    if not 0 <= bound < 1 << (ring.bits - 1):
+        raise ParameterError(
+            f"bound: expected 0..{(1 << (ring.bits - 1)) - 1} in a ring of {ring.bits} bits,"
+            f" got {bound}"
+        )
+    return implementation().within(vector, ring.bits, bound)
+
+
 def pack(vector: RingVector, ring: Ring, *, threads: int | None = None) -> bytearray:
     """The vector on the wire: `ring.packed_size(len(vector))` bytes.
 

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 import numpy as np
 
+from secagg import kernels
 from secagg.crypto.digest import DIGEST_BYTES, digest, encode_party
 from secagg.crypto.signing import PUBLIC_KEY_BYTES
 from secagg.errors import InputError, ParameterError, PolicyError
@@ -176,13 +177,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
             raise InputError(
                 f"expected a contiguous vector of shape ({length},), got {vector.shape}"
             )
-        if ring.bits < ring.lane_bits and bool(np.any(vector > ring.mask)):
-            raise InputError(f"expected elements of the ring, 0..{ring.mask}; larger ones came")
         # As signed numbers the elements must lie within the bound, or the sum could wrap.
         bound = self.task.bound
-        lane = vector.dtype.type
-        if bool(np.any((vector > lane(bound)) & (vector < lane(ring.mask - bound + 1)))):
-            raise InputError(f"expected elements in -{bound}..{bound}; larger ones came")
+        if not kernels.within(vector, ring, bound):
+            raise InputError(
+                f"expected elements of a ring of {ring.bits} bits, in -{bound}..{bound}; larger"
+                " ones came"
+            )
 
     def describe(self) -> tuple[tuple[str, str], ...]:
         """The parameters by name, for tables and logs."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secagg import kernels
-from secagg.errors import InputError
+from secagg.errors import InputError, ParameterError
 from secagg.types import Ring, RingVector
 
 LANES = [np.uint16, np.uint32, np.uint64]
@@ -152,3 +152,26 @@ class TestWipe:
             kernels.wipe(np.ones(6)[::2])
         with pytest.raises(InputError, match="objects"):
             kernels.wipe(np.array([object()]))
+
+
+@pytest.mark.parametrize("bits", [2, 8, 15, 16, 17, 31, 32, 33, 63, 64])
+def test_within_sees_one_element_beyond_the_bound(bits: int) -> None:
+    ring, top = Ring(bits), 1 << bits
+    for bound in {1, (1 << (bits - 1)) // 3, (1 << (bits - 1)) - 1}:
+        inside = [0, bound, (top - bound) % top]
+        outside = {(bound + 1) % top, top - bound - 1} - set(inside)
+        for length in (0, 1, 33, 100):
+            vector = np.array((inside * length)[:length], dtype=ring.dtype)
+            assert kernels.within(vector, ring, bound)
+            for position in {0, length // 2, length - 1} if length else ():
+                before = vector[position]
+                for value in outside:
+                    vector[position] = value
+                    assert not kernels.within(vector, ring, bound)
+                if bits < ring.lane_bits:
+                    vector[position] = top
+                    assert not kernels.within(vector, ring, bound)
+                vector[position] = before
+    for bound in (-1, 1 << (bits - 1)):
+        with pytest.raises(ParameterError, match=r"bound: expected 0\.\."):
+            kernels.within(np.zeros(1, dtype=ring.dtype), ring, bound)
