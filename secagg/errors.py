@@ -32,6 +32,10 @@ class UnavailableError(SecaggError):
     """An optional package, data set or CPU feature is missing; the message says how to get it."""
 
 
+class WorkerLost(SecaggError):
+    """A worker process died, hung or spoke nonsense; what it worked on cannot go on."""
+
+
 class DecodeError(SecaggError, ValueError):
     """Bytes that are not the one canonical encoding of anything expected here."""
 

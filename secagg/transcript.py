@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -42,6 +42,24 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     sha256: str
     fate: Fate
+
+
+class Observer(Protocol):
+    """Whoever is told of every message at its recipient. A `Transcript` is one."""
+
+    def add(
+        self,
+        frame: Frame,
+        *,
+        seconds: float,
+        sender: PartyId,
+        recipient: PartyId,
+        message: str,
+        phase: str,
+        fate: Fate,
+    ) -> None:
+        """Take note of one message; the arguments are those of an `Entry`."""
+        ...
 
 
 class Transcript:

@@ -19,6 +19,7 @@ VERBS: Final = {
     "compare": "Train once under every protocol and compare what it costs.",
     "doctor": "What this machine can run, and how to get what is missing.",
     "protocols": "What every protocol promises and sends.",
+    "simulate": "Whole rounds at scale, with clients that vanish, and a check of every sum.",
     "speed": "How fast the kernels are, next to what this machine can do at best.",
 }
 """Each lives in the module secagg.cli.<verb> as `command`."""

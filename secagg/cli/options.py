@@ -50,6 +50,13 @@ def _names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     return chosen
 
 
+def _name(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    chosen = _names(ctx, param, (value,))
+    if len(chosen) != 1:
+        raise click.BadParameter(f"expected one protocol, got {len(chosen)}", ctx, param)
+    return chosen[0]
+
+
 chosen_protocols = click.option(
     "--protocols",
     "--protocol",
@@ -122,6 +129,61 @@ workers = click.option(
     type=click.IntRange(min=1),
     default=1,
     help="Processes that encrypt and decrypt for bfv and ckks.  [default: 1, this one]",
+)
+protocol = click.option(
+    "--protocol",
+    "name",
+    default="secagg_plus",
+    show_default=True,
+    callback=_name,
+    help="Which one.",
+)
+cohort = click.option(
+    "--clients", type=click.IntRange(min=1), default=100, show_default=True, help="How many."
+)
+vector_length = click.option(
+    "--length",
+    type=click.IntRange(min=1),
+    default=100_000,
+    show_default=True,
+    help="Elements of every client's vector.",
+)
+bits = click.option(
+    "--bits",
+    type=click.IntRange(min=2, max=63),
+    help="Inputs are signed integers of so many bits.  [default: 16]",
+)
+bound = click.option(
+    "--bound",
+    type=click.IntRange(min=1),
+    help="Inputs are integers of at most this magnitude, in place of --bits.",
+)
+lost_at = click.option(
+    "--lost-at",
+    default="spread",
+    show_default=True,
+    metavar="PHASE|spread",
+    help="The client's phase in which those that vanish do so, or all phases alike.",
+)
+workers_of_clients = click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    help="Processes in which the clients live; 0 for this one."
+    "  [default: one less than the usable CPUs, but 1]",
+)
+threads = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads of the kernels, in every process.",
+)
+sessions = click.option(
+    "--sessions",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Rounds, one after the other, each with keys and inputs of its own.",
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="No talk on stderr but errors.")
 

@@ -214,17 +214,7 @@ def say(text: str) -> None:
 @contextmanager
 def progress(steps: int, quiet: bool) -> Iterator[Callable[[str], None]]:
     """A bar on stderr, if that is a terminal; call the result before every step."""
-    console = _console(sys.stderr)
-    bar = Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    )
-    with bar:
+    with _bar(quiet) as bar:
         task = bar.add_task("starting", total=steps)
         before = 0
 
@@ -234,6 +224,31 @@ def progress(steps: int, quiet: bool) -> Iterator[Callable[[str], None]]:
             before += 1
 
         yield notify
+
+
+@contextmanager
+def counting(total: int, quiet: bool) -> Iterator[Callable[[str, int], None]]:
+    """A bar on stderr, if that is a terminal, that anew counts up to the total for every text."""
+    with _bar(quiet) as bar:
+        task = bar.add_task("starting", total=total)
+
+        def notify(text: str, count: int) -> None:
+            bar.update(task, completed=count, description=text)
+
+        yield notify
+
+
+def _bar(quiet: bool) -> Progress:
+    console = _console(sys.stderr)
+    return Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
 
 
 def percent(fraction: float) -> str:

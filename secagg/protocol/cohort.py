@@ -34,3 +34,8 @@ def decode_bitmap(clients: Sequence[PartyId], bitmap: bytes) -> frozenset[int]:
     if bits[len(clients) :].any():
         raise DecodeError("a bitmap has no bits beyond the last client")
     return frozenset(clients[position].number for position in np.flatnonzero(bits).tolist())
+
+
+def is_subset(bitmap: bytes, other: bytes) -> bool:
+    """Whether the other set, over the same clients, has every member of this one."""
+    return not int.from_bytes(bitmap, "big") & ~int.from_bytes(other, "big")

@@ -118,7 +118,9 @@ class Party(ABC):
         self._sequence = 0
         self._heard: dict[tuple[PartyId, int], bytes] = {}
         self._input_given = False
+        # What the last event led to: kept while records are replayed only, for it holds vectors.
         self._last: tuple[bytes, list[Effect]] = (b"", [])
+        self._replaying = False
         self._restored = False
 
     # What subclasses use.
@@ -298,9 +300,10 @@ class Party(ABC):
         if records and (final := records[-1]).final:
             self._restore_closed(self._memory.read(final))
             return
+        self._replaying = True
         for position, record in enumerate(records):
             self._replay(position, self._memory.read(record), record.tail)
-        self._restored = bool(records)
+        self._replaying, self._restored = False, bool(records)
 
     def abandon(self) -> None:
         """End here and drop all secrets, for a driver that will carry nothing more out."""
@@ -328,7 +331,8 @@ class Party(ABC):
             self._drop_secrets()
         if self.restorable:
             result.insert(0, Remember(record))
-        self._last = (key, result)
+        if self._replaying:
+            self._last = (key, result)
         self._sequence += 1
         return result
 

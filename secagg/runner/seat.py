@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from secagg import kernels
 from secagg.protocol import (
     ClientPolicy,
     Effect,
     Fail,
     Identity,
+    Input,
     Party,
     Protocol,
     Record,
@@ -70,6 +72,12 @@ class Seat:
         """Whether a deadline means anything to it."""
         return self.started and not self.gone and not self.party.ended
 
+    @property
+    def last_input_phase(self) -> str:
+        """The last phase in which the party takes its input: there it goes no further without."""
+        handled = type(self.party).handled()
+        return [phase for phase, events in handled.items() if Input.__name__ in events][-1]
+
     def note_phase(self, step: int) -> None:
         """Note the step at which the party came into its phase."""
         if self.party.phase != self._noted_phase:
@@ -77,21 +85,29 @@ class Seat:
 
     @contextmanager
     def on_the_clock(self) -> Iterator[None]:
-        """Count this process's CPU time for the party, and what it spent in another one."""
-        before, elsewhere = time.process_time(), self.party.cpu_elsewhere
+        """Count this thread's CPU time for the party, and what it spent in its own process.
+
+        Where kernels may use several threads it is this process's time: theirs belongs to it.
+        """
+        clock = time.thread_time if kernels.threads_in_use() == 1 else time.process_time
+        before, elsewhere = clock(), self.party.cpu_elsewhere
         try:
             yield
         finally:
             spent = self.party.cpu_elsewhere - elsewhere
-            self.report.cpu_seconds += time.process_time() - before + spent
+            self.report.cpu_seconds += clock() - before + spent
 
     def carry_out(self, effects: list[Effect], act: EffectAction) -> None:
         """Carry effects out in order: remembering here, everything else through `act`.
 
+        The list is used up, so that no message is kept beside its frame.
+
         Raises:
             Killed: the party dies before one of them.
         """
-        for effect in effects:
+        effects.reverse()
+        while effects:
+            effect = effects.pop()
             if self.report.effects in self.kills:
                 self.kills.discard(self.report.effects)
                 raise Killed

@@ -1,10 +1,14 @@
-"""All parties of a session in one process, with every message encoded and decoded on its way."""
+"""Driving the parties that live in one process, with every message encoded and decoded on its way.
+
+`run` puts all of a session's parties here. Where some live in other processes, each process has a
+`Driver` of its own, and frames travel between them (`secagg.runner.crowd`).
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
@@ -37,7 +41,7 @@ from secagg.runner.faults import Faults, InOrder, Schedule
 from secagg.runner.isolation import EnclaveHost
 from secagg.runner.outcome import Outcome
 from secagg.runner.seat import Killed, Seat
-from secagg.transcript import Fate, Transcript
+from secagg.transcript import Fate, Observer, Transcript
 from secagg.types import PartyId, RingVector, Rng, Role
 from secagg.wire import Frame
 
@@ -50,7 +54,6 @@ class _Start:
 @dataclass(frozen=True)
 class _Give:
     who: PartyId
-    vector: RingVector
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ class _Expire:
 
 
 _Action: TypeAlias = _Start | _Give | _Deliver | _Expire
+
+Elsewhere: TypeAlias = Callable[[PartyId, PartyId, Frame], None]
+"""Sender, recipient and frame of a message for somebody who does not live here."""
 
 
 def run(
@@ -117,74 +123,109 @@ def run(
         session = replace(session, roster=identities.roster)
     if host is not None and identities is not None:
         identities = identities.trusting(host.ready.root)
-    return _Simulation(
-        protocol,
-        session,
-        inputs,
-        rng,
-        faults or Faults(),
-        policy,
-        schedule,
-        transcript,
-        identities,
-        host,
-    ).run()
+    faults, plan = faults or Faults(), session.plan
+    strangers = {*inputs, *faults.lost, *faults.kills} - session.members
+    if strangers or any(party.role is not Role.CLIENT for party in inputs):
+        raise LocalProtocolError(
+            f"inputs and faults concern the session's parties, got {sorted(strangers)}"
+        )
+    seats = [
+        Seat(
+            protocol,
+            session,
+            party,
+            StreamRng(rng.bytes(SEED_BYTES)),
+            policy or ClientPolicy.accepting(plan),
+            faults.lost.get(party),
+            set(faults.kills.get(party, ())),
+            None if identities is None else identities.of.get(party),
+            host if party.role in protocol.isolated else None,
+        )
+        for party in plan.parties
+    ]
+    return Driver(seats, inputs, faults, schedule, transcript).run()
 
 
-class _Simulation:
+class Driver:
+    """The parties that live in this process, and everything that happens to them.
+
+    Args:
+        seats: of the parties.
+        inputs: each client's vector; asked for when it is given.
+        faults: what goes wrong.
+        schedule: the order in which things happen; by default as sent.
+        observer: who is told of every message at its recipient.
+        elsewhere: where messages go whose recipient does not live here.
+        late: whether inputs are given one by one, when nothing else is left to do and their client
+            can go no further without: then no more than one waits in memory.
+    """
+
     def __init__(
         self,
-        protocol: Protocol,
-        session: Session,
+        seats: Iterable[Seat],
         inputs: Mapping[PartyId, RingVector],
-        rng: Rng,
-        faults: Faults,
-        policy: ClientPolicy | None,
-        schedule: Schedule | None,
-        transcript: Transcript | None,
-        identities: Identities | None,
-        host: EnclaveHost | None,
+        faults: Faults | None = None,
+        schedule: Schedule | None = None,
+        observer: Observer | None = None,
+        *,
+        elsewhere: Elsewhere | None = None,
+        late: bool = False,
     ) -> None:
-        plan = session.plan
-        strangers = {*inputs, *faults.lost, *faults.kills} - session.members
-        if strangers or any(party.role is not Role.CLIENT for party in inputs):
-            raise LocalProtocolError(
-                f"inputs and faults concern the session's parties, got {sorted(strangers)}"
-            )
-        self._faults = faults
+        self._seats = {seat.me: seat for seat in seats}
+        self._inputs = inputs
+        self._faults = faults or Faults()
         self._schedule = schedule or InOrder()
-        self._transcript = transcript
+        self._observer = observer
+        self._elsewhere = elsewhere
         self._began = time.monotonic()
         self._outcome = Outcome()
         self._steps = 0
         self._parked: dict[PartyId, list[_Action]] = {}
-        self._seats = {
-            party: Seat(
-                protocol,
-                session,
-                party,
-                StreamRng(rng.bytes(SEED_BYTES)),
-                policy or ClientPolicy.accepting(plan),
-                faults.lost.get(party),
-                set(faults.kills.get(party, ())),
-                None if identities is None else identities.of.get(party),
-                host if party.role in protocol.isolated else None,
-            )
-            for party in plan.parties
-        }
-        self._pending: deque[_Action] = deque(_Start(party) for party in plan.parties)
-        self._pending += [_Give(party, vector) for party, vector in inputs.items()]
+        self._pending: deque[_Action] = deque(_Start(party) for party in self._seats)
+        self._pending += [_Give(party) for party in inputs if not late]
+        self._late = {party: self._seats[party].last_input_phase for party in inputs if late}
+        self._hungry: deque[PartyId] = deque()
 
     def run(self) -> Outcome:
+        """Everything, to the end."""
         while (action := self._next_action()) is not None:
-            seat = self._seats[action.who]
-            if seat.gone:
-                continue
-            try:
-                self._perform(seat, action)
-            except Killed:
-                self._pending.appendleft(action)
-                self._revive(seat)
+            self._do(action)
+        return self.outcome()
+
+    def step(self) -> bool:
+        """Let the oldest thing happen that is not a deadline; False if there is none."""
+        self._feed()
+        if not self._pending:
+            return False
+        self._do(self._pending.popleft())
+        return True
+
+    def deliver(self, sender: PartyId, recipient: PartyId, frame: Frame) -> None:
+        """A message from elsewhere.
+
+        Raises:
+            LocalProtocolError: its recipient does not live here.
+        """
+        if recipient not in self._seats:
+            raise LocalProtocolError(f"{recipient} does not live here")
+        self._pending.append(_Deliver(recipient, sender, frame))
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do before a deadline passes."""
+        return bool(self._pending or self._hungry)
+
+    @property
+    def waiting(self) -> list[Seat]:
+        """Those to whom a deadline means anything; whose passes first comes first."""
+        return sorted((seat for seat in self._seats.values() if seat.waiting), key=_patience)
+
+    def expire(self, seats: Iterable[Seat]) -> None:
+        """Let the deadlines of these pass, in the phases in which they are now."""
+        self._pending += [_Expire(seat.me, seat.party.phase) for seat in seats]
+
+    def outcome(self) -> Outcome:
+        """What it came to."""
         for party, seat in self._seats.items():
             seat.report.phase = seat.party.phase
             self._outcome.parties[party] = seat.report
@@ -194,6 +235,20 @@ class _Simulation:
             ]
             self._outcome.failure = next((r.failure for r in reports if r.failure), None)
         return self._outcome
+
+    def _do(self, action: _Action) -> None:
+        seat = self._seats[action.who]
+        if seat.gone:
+            return
+        try:
+            self._perform(seat, action)
+        except Killed:
+            self._pending.appendleft(action)
+            self._revive(seat)
+
+    def _feed(self) -> None:
+        if not self._pending and self._hungry:
+            self._pending.append(_Give(self._hungry.popleft()))
 
     def _revive(self, seat: Seat) -> None:
         while not seat.gone:
@@ -205,9 +260,10 @@ class _Simulation:
                 continue
 
     def _next_action(self) -> _Action | None:
+        self._feed()
         if self._pending and isinstance(self._schedule, InOrder):
             return self._pending.popleft()
-        waiting = sorted((seat for seat in self._seats.values() if seat.waiting), key=_patience)
+        waiting = self.waiting
         if not self._pending and not waiting:
             return None
         choice = self._schedule.next(len(self._pending), len(waiting))
@@ -226,8 +282,8 @@ class _Simulation:
                 self._carry_out(seat, effects)
                 seat.started = True
                 self._settle(seat)
-            case _Give(vector=vector):
-                self._offer(seat, action, Input(vector), seat.me)
+            case _Give():
+                self._offer(seat, action, Input(self._inputs[seat.me]), seat.me)
             case _Expire(phase=phase):
                 self._offer(seat, action, Deadline(phase), seat.me)
             case _Deliver(frame=frame):
@@ -266,6 +322,9 @@ class _Simulation:
         self._steps += 1
         seat.note_phase(self._steps)
         self._pending.extendleft(reversed(self._parked.pop(seat.me, [])))
+        if self._late.get(seat.me) == seat.party.phase:
+            del self._late[seat.me]
+            self._hungry.append(seat.me)
 
     def _carry_out(self, seat: Seat, effects: list[Effect]) -> None:
         seat.carry_out(effects, partial(self._act, seat))
@@ -294,12 +353,15 @@ class _Simulation:
         report.sent += frame.size
         if self._faults.tamper is not None:
             frame = self._faults.tamper(frame, seat.me, send.to)
-        copies = 2 if self._faults.duplicate else 1
-        self._pending += [_Deliver(send.to, seat.me, frame)] * copies
+        for _ in range(2 if self._faults.duplicate else 1):
+            if self._elsewhere is not None and send.to not in self._seats:
+                self._elsewhere(seat.me, send.to, frame)
+            else:
+                self._pending.append(_Deliver(send.to, seat.me, frame))
 
     def _note(self, seat: Seat, action: _Deliver, message: str, phase: str, fate: Fate) -> None:
-        if self._transcript is not None:
-            self._transcript.add(
+        if self._observer is not None:
+            self._observer.add(
                 action.frame,
                 seconds=time.monotonic() - self._began,
                 sender=action.sender,

@@ -22,7 +22,7 @@ from secagg.errors import (
     VerificationError,
 )
 from secagg.protocol import Done, Effects, Input, Party, Send, Session, on
-from secagg.protocol.cohort import decode_bitmap
+from secagg.protocol.cohort import decode_bitmap, is_subset
 from secagg.protocols._masking.messages import (
     KEY_BYTES,
     SEALED_SHARES_BYTES,
@@ -68,7 +68,7 @@ class MaskingClient(Party):
         self._channel_key: PrivateKey | None = None
         self._mask_key: PrivateKey | None = None
         self._transcript = b""
-        self._cohort: frozenset[int] = frozenset()
+        self._cohort = b""  # a bitmap: as a set of numbers it would be what takes most memory
         self._neighbours: dict[int, tuple[bytes, bytes]] = {}
         self._channels: dict[int, Secret] = {}
         # Dealer to its (mask seed, self seed) shares, as bytes; the client's own among them.
@@ -86,7 +86,7 @@ class MaskingClient(Party):
     @on(KeyBook, "advertise")
     def deal_shares(self, message: KeyBook, sender: PartyId) -> Effects:
         """Round 1: check the cohort and the keys, then deal shares of both seeds."""
-        cohort, neighbours = self._checked_book(message, sender)
+        neighbours = self._checked_book(message, sender)
         self._transcript = transcript(self.session, message.cohort_root, message.graph_seed)
         numbers = sorted(neighbours)
         holders = sorted((*numbers, self.me.number))
@@ -108,7 +108,7 @@ class MaskingClient(Party):
             bound_to = self._bound_to(self.me, peer)
             sealed.append(aead.seal(key, rows[holder], bound_to, self.rng))
         commitment = self_mask_commitment(self._transcript, self._self_seed, self.me)
-        self._cohort, self._neighbours = cohort, neighbours
+        self._cohort, self._neighbours = message.cohort, neighbours
         self._shares = {self.me.number: Secret(rows[self.me.number])}
         self.advance("share")
         yield Send(SERVER, ShareKeys(commitment, b"".join(sealed)))
@@ -172,9 +172,7 @@ class MaskingClient(Party):
         self._channel_key = self._mask_key = None
         self._input = None
 
-    def _checked_book(
-        self, book: KeyBook, sender: PartyId
-    ) -> tuple[frozenset[int], dict[int, tuple[bytes, bytes]]]:
+    def _checked_book(self, book: KeyBook, sender: PartyId) -> dict[int, tuple[bytes, bytes]]:
         plan, me = self.plan, self.me.number
         try:
             cohort = decode_bitmap(plan.task.clients, book.cohort)
@@ -217,14 +215,14 @@ class MaskingClient(Party):
             everyone = sorted((*neighbours.items(), (me, mine)))
             if cohort_root([(n, c, m) for n, (c, m) in everyone]) != book.cohort_root:
                 raise RemoteProtocolError(sender, "the cohort root is not over the keys that came")
-        return cohort, neighbours
+        return neighbours
 
     def _checked_survivors(self, request: UnmaskRequest, sender: PartyId) -> frozenset[int]:
         try:
             included = decode_bitmap(self.plan.task.clients, request.included)
         except DecodeError as error:
             raise RemoteProtocolError(sender, str(error)) from None
-        if self.me.number not in included or not included <= self._cohort:
+        if self.me.number not in included or not is_subset(request.included, self._cohort):
             raise RemoteProtocolError(sender, "expected survivors of the cohort, me among them")
         if len(included) < self.plan.minimum:
             raise CohortTooSmall(

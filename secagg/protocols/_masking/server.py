@@ -8,6 +8,7 @@ or the advertised key before it is used.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
@@ -74,7 +75,8 @@ class MaskingServer(Party):
         self._neighbours: dict[int, list[int]] = {}
         self._transcript = b""
         self._commitments: dict[int, bytes] = {}
-        self._sealed: dict[int, dict[int, bytes]] = {}
+        # Holder to what its neighbours sealed for it, each in its place; dropped as it is relayed.
+        self._sealed: dict[int, bytearray] = {}
         self._dealers: set[int] = set()
         self._total: RingVector = kernels.aligned(self.plan.task.length, self.plan.ring.dtype)
         self._total.fill(0)
@@ -139,13 +141,12 @@ class MaskingServer(Party):
                 f"expected {SEALED_SHARES_BYTES} sealed bytes for each of {len(near)} neighbours,"
                 f" got {len(message.sealed)}",
             )
-        starts = range(0, len(message.sealed), SEALED_SHARES_BYTES)
-        self._sealed[sender.number] = {
-            holder: message.sealed[start : start + SEALED_SHARES_BYTES]
-            for holder, start in zip(near, starts, strict=True)
-        }
+        for position, holder in enumerate(near):
+            place = bisect_left(self._neighbours[holder], sender.number)
+            self._sealed_for(holder)[_share(place)] = message.sealed[_share(position)]
         self._commitments[sender.number] = message.commitment
-        return self._relay_shares() if len(self._sealed) == len(self._cohort) else ()
+        self._dealers.add(sender.number)
+        return self._relay_shares() if len(self._dealers) == len(self._cohort) else ()
 
     @on(Deadline, "share")
     def close_share(self, event: Deadline, sender: PartyId) -> Effects:
@@ -153,16 +154,25 @@ class MaskingServer(Party):
         return self._relay_shares()
 
     def _relay_shares(self) -> Effects:
-        self._dealers = set(self._sealed)
         if len(self._dealers) < self.plan.minimum:
             yield self._too_few("dealt shares", len(self._dealers), self.plan.minimum)
             return
         self.advance("mask")
         for holder in sorted(self._dealers):
-            dealers = [number for number in self._neighbours[holder] if number in self._dealers]
-            sealed = b"".join(self._sealed[dealer][holder] for dealer in dealers)
-            yield Send(client(holder), ShareBundle(encode_numbers(dealers), sealed))
+            near = list(enumerate(self._neighbours[holder]))
+            dealt = [(place, number) for place, number in near if number in self._dealers]
+            kept = self._sealed_for(holder)
+            sealed = b"".join(kept[_share(place)] for place, _ in dealt)
+            yield Send(client(holder), ShareBundle(encode_numbers([n for _, n in dealt]), sealed))
+            del self._sealed[holder]
         self._sealed.clear()
+
+    def _sealed_for(self, holder: int) -> bytearray:
+        """Room for what every neighbour deals to a client, in ascending order of dealers."""
+        if holder not in self._sealed:
+            size = SEALED_SHARES_BYTES * len(self._neighbours[holder])
+            self._sealed[holder] = bytearray(size)
+        return self._sealed[holder]
 
     # Round 2.
 
@@ -316,3 +326,8 @@ class MaskingServer(Party):
             f"phase {self.phase}: {got} of {len(self.plan.task.clients)} clients {what},"
             f" {needed} are needed"
         )
+
+
+def _share(place: int) -> slice:
+    """Where the sealed shares at this place of a column are."""
+    return slice(place * SEALED_SHARES_BYTES, (place + 1) * SEALED_SHARES_BYTES)

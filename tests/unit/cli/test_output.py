@@ -145,6 +145,23 @@ def test_progress_counts_the_steps_before_this_one(
     assert "two" in captured.err
 
 
+def test_counting_begins_anew_with_every_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    with output.counting(7, quiet=False) as notify:
+        notify("keys", 7)
+        notify("shares", 3)
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert "3/7" in captured.err
+    assert "shares" in captured.err
+    with output.counting(7, quiet=True) as notify:
+        notify("keys", 1)
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0, "0 B"), (999, "999 B"), (16_900, "16.9 kB"), (2.5e6, "2.5 MB"), (3.1e12, "3100.0 GB")],
