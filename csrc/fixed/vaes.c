@@ -16,6 +16,8 @@ enum {
     BATCH = SECAGG_ENCODE_BATCH,
     WAYS = 8, /* registers of keystream in flight: covers the latency of an AES round */
     PAIR = 32,
+    AHEAD = 2048, /* bytes; the CPU's own prefetcher stops where a page ends */
+    LARGE = 16 * 1024 * 1024,
     BURST = WAYS * PAIR,
     STEP = 8 * WAYS, /* values that are rounded beside one burst */
     STEPS = BATCH / STEP
@@ -154,7 +156,7 @@ first_stage(struct stages *stages, size_t i, const struct job *job, struct findi
 {
     const __m256i value = _mm256_loadu_si256((const __m256i *)(const void *)job->values + i);
     const __m256i size = _mm256_and_si256(value, job->rule->no_sign);
-    _mm_prefetch((const char *)(job->values + 8 * i) + 2048, _MM_HINT_T0);
+    _mm_prefetch((const char *)(job->values + 8 * i) + AHEAD, _MM_HINT_T0);
     findings->saturated =
         _mm256_add_epi32(findings->saturated, _mm256_cmpgt_epi32(size, job->rule->clip));
     findings->largest = _mm256_max_epi32(findings->largest, size);
@@ -235,7 +237,7 @@ round_in_double(const struct job *job, struct findings *findings, const int stoc
             _mm256_mul_pd(_mm256_min_pd(high, job->rule->wide_clip), job->rule->wide_scale);
         __m256i magnitude;
 
-        _mm_prefetch((const char *)(job->values + 8 * i) + 2048, _MM_HINT_T0);
+        _mm_prefetch((const char *)(job->values + 8 * i) + AHEAD, _MM_HINT_T0);
         findings->saturated =
             _mm256_add_epi32(findings->saturated, _mm256_cmpgt_epi32(size, job->rule->clip));
         findings->largest = _mm256_max_epi32(findings->largest, size);
@@ -369,9 +371,22 @@ static size_t bursts_of(struct burst *bursts, struct work *work, unsigned lane_b
     return count;
 }
 
+/* An output larger than the caches is in none of them when it is read next: it is written past
+ * them, which spares reading it first. Else its lines are fetched before they are written. */
+static inline __attribute__((always_inline)) void put(__m256i *out, __m256i lanes, int past_caches)
+{
+    if (past_caches) {
+        _mm256_stream_si256(out, lanes);
+    } else {
+        _mm_prefetch((const char *)out + AHEAD, _MM_HINT_T0);
+        _mm256_storeu_si256(out, lanes);
+    }
+}
+
 /* Integers to lanes of b bits, plus the keystream if there is one. */
 
-static void store_u16(__m256i *out, const __m256i *whole, const __m256i *stream, uint64_t mask)
+static void store_u16(__m256i *out, const __m256i *whole, const __m256i *stream, uint64_t mask,
+                      int past_caches)
 {
     const __m256i keep = _mm256_set1_epi32((int)(uint32_t)mask);
     for (size_t i = 0; i < BATCH / 16; i++) {
@@ -382,22 +397,24 @@ static void store_u16(__m256i *out, const __m256i *whole, const __m256i *stream,
             0xd8);
         if (stream != NULL)
             lanes = _mm256_add_epi16(lanes, stream[i]);
-        _mm256_storeu_si256(out + i, lanes);
+        put(out + i, lanes, past_caches);
     }
 }
 
-static void store_u32(__m256i *out, const __m256i *whole, const __m256i *stream, uint64_t mask)
+static void store_u32(__m256i *out, const __m256i *whole, const __m256i *stream, uint64_t mask,
+                      int past_caches)
 {
     const __m256i keep = _mm256_set1_epi32((int)(uint32_t)mask);
     for (size_t i = 0; i < BATCH / 8; i++) {
         __m256i lanes = _mm256_and_si256(whole[i], keep);
         if (stream != NULL)
             lanes = _mm256_add_epi32(lanes, stream[i]);
-        _mm256_storeu_si256(out + i, lanes);
+        put(out + i, lanes, past_caches);
     }
 }
 
-static void store_u64(__m256i *out, const __m256i *whole, const __m256i *stream, uint64_t mask)
+static void store_u64(__m256i *out, const __m256i *whole, const __m256i *stream, uint64_t mask,
+                      int past_caches)
 {
     const __m256i keep = _mm256_set1_epi64x((long long)mask);
     for (size_t i = 0; i < BATCH / 4; i++) {
@@ -405,7 +422,7 @@ static void store_u64(__m256i *out, const __m256i *whole, const __m256i *stream,
         __m256i lanes = _mm256_and_si256(_mm256_cvtepi32_epi64(_mm_load_si128(half)), keep);
         if (stream != NULL)
             lanes = _mm256_add_epi64(lanes, stream[i]);
-        _mm256_storeu_si256(out + i, lanes);
+        put(out + i, lanes, past_caches);
     }
 }
 
@@ -437,6 +454,8 @@ uint64_t secagg_encode_vaes(uint8_t *out, const float *values, size_t batches, u
     const int in_float = exact_in_float(encoding->clip, encoding->scale);
     stepper *const *steps = steppers[in_float][encoding->rounding != NULL];
     const uint64_t keep = UINT64_MAX >> (64 - encoding->bits);
+    const int past_caches = (size_t)BATCH * lane_bytes * batches >= LARGE &&
+                            (uintptr_t)out % sizeof(__m256i) == 0;
     struct drawn *now = &work.drawn[0], *next = &work.drawn[1];
 
     if (encoding->rounding != NULL)
@@ -464,16 +483,18 @@ uint64_t secagg_encode_vaes(uint8_t *out, const float *values, size_t batches, u
         }
         const __m256i *mask = encoding->mask == NULL ? NULL : now->mask;
         if (lane_bytes == 2)
-            store_u16((__m256i *)(void *)out, work.whole, mask, keep);
+            store_u16((__m256i *)(void *)out, work.whole, mask, keep, past_caches);
         else if (lane_bytes == 4)
-            store_u32((__m256i *)(void *)out, work.whole, mask, keep);
+            store_u32((__m256i *)(void *)out, work.whole, mask, keep, past_caches);
         else
-            store_u64((__m256i *)(void *)out, work.whole, mask, keep);
+            store_u64((__m256i *)(void *)out, work.whole, mask, keep, past_caches);
         struct drawn *const spare = now;
         now = next;
         next = spare;
     }
 
+    if (past_caches)
+        _mm_sfence();
     const uint64_t not_finite = told(&findings, saturated);
     wipe(&work, sizeof work);
     wipe(&findings, sizeof findings);

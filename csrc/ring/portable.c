@@ -1,8 +1,9 @@
 /* Vectors in Z/2^b: addition, reduction, and their packed form on the wire. */
 #include "internal.h"
 
-/* Bytes of the total that stay in the first-level cache while all vectors pass over them. */
-enum { SUM_TILE = 16 * 1024 };
+/* Bytes of the total that stay in a cache while all vectors pass over them. Not in the smallest:
+ * every begin of a stretch of a vector is a new page and waits for memory, so long stretches win. */
+enum { SUM_TILE = 1024 * 1024 };
 
 static inline uint64_t low_bits(unsigned bits)
 {

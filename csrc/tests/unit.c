@@ -155,6 +155,8 @@ static unsigned bit_of(const uint8_t *packed, size_t position)
                 check_sum_##name(length, bits);                                                   \
             }                                                                                     \
             check_sum_##name(16 * 1024 / sizeof(lane) + 37, bits);                                \
+            if (bits % 9 == 5)                                                                    \
+                check_sum_##name(1024 * 1024 / sizeof(lane) + 37, bits); /* two tiles */          \
         }                                                                                         \
     }
 

@@ -322,3 +322,22 @@ def test_bad_streams_outputs_and_threads() -> None:
         encode(out=np.zeros(5, dtype=np.uint32))
     with pytest.raises(InputError, match="overlapping memory"):
         encode(out=values.view(np.uint32))
+
+
+@pytest.mark.parametrize("bits", [16, 32, 40])
+@pytest.mark.parametrize("skip", [0, 1])
+def test_outputs_larger_than_the_caches(bits: int, skip: int) -> None:
+    ring = Ring(bits)
+    length = (1 << 24) // ring.dtype.itemsize + 1000
+    values = (np.arange(length, dtype=np.float32) % 997 / 300 - 1.5).astype(np.float32)
+    out = kernels.aligned(length + skip, ring.dtype)[skip:]
+    kernels.encode_fixed(
+        values, clip=1.25, scale=2048.0, ring=ring, randomness=STREAM, out=out, threads=1
+    )
+    for begin in (0, length // 2, length - 5000):
+        part = slice(begin, begin + 5000)
+        words = words_of(STREAM, begin + 5000)[begin:]
+        expected_part, _ = kernels.encode_fixed(
+            values[part], clip=1.25, scale=2048.0, ring=ring, randomness=words
+        )
+        np.testing.assert_array_equal(out[part], expected_part)
