@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -13,17 +15,62 @@ from secagg.kernels.selection import implementation
 
 ALIGNMENT: Final = 64
 
+LEAST_KEPT: Final = 1 << 20
+"""Bytes from which on a buffer is kept for the next one of its size."""
+
+MOST_KEPT: Final = 4
+"""Buffers of one size that are kept at most."""
+
+MOST_BYTES_KEPT: Final = 1 << 28
+
 
 def aligned(length: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """An array of `length` elements that begins with a cache line; its contents are arbitrary.
 
-    It comes from the process's heap, on purpose: the first write to fresh pages can cost more than
-    the arithmetic, and the heap gives back what was freed before, up to 32 MB at a time.
+    The first write to fresh memory can cost more than the arithmetic, page by page. So a few large
+    buffers are kept when the last array on them is gone, with what was in them, and used again by
+    the next array of that size.
     """
     size = length * np.dtype(dtype).itemsize
+    if size < LEAST_KEPT:
+        return _aligned_memory(size).view(dtype)
+    kept = _kept.get(size)
+    # Another thread may take the last one between the question and the pop.
+    try:
+        memory = kept.pop() if kept else _aligned_memory(size)
+    except IndexError:
+        memory = _aligned_memory(size)
+    return np.asarray(_Loan(memory)).view(dtype)
+
+
+def _aligned_memory(size: int) -> npt.NDArray[np.uint8]:
     memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
     skip = -memory.ctypes.data % ALIGNMENT
-    return memory[skip : skip + size].view(dtype)
+    return memory[skip : skip + size]
+
+
+_kept: dict[int, list[npt.NDArray[np.uint8]]] = {}
+
+
+class _Loan:
+    """The base of every array on a buffer: when it goes, the buffer is free."""
+
+    __slots__ = ("__array_interface__", "_memory")
+
+    def __init__(self, memory: npt.NDArray[np.uint8]) -> None:
+        self._memory = memory
+        self.__array_interface__ = memory.__array_interface__
+
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if ending():  # the names of this module may be gone
+            return
+        same = _kept.setdefault(self._memory.nbytes, [])
+        if len(same) < MOST_KEPT and _bytes_kept() + self._memory.nbytes <= MOST_BYTES_KEPT:
+            same.append(self._memory)
+
+
+def _bytes_kept() -> int:
+    return sum(size * len(buffers) for size, buffers in list(_kept.items()))
 
 
 def wipe(buffer: bytearray | npt.NDArray[Any]) -> None:
