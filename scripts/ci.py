@@ -39,8 +39,9 @@ def environment() -> None:
 def lint() -> None:
     command(BIN / "ruff", "check", ".")
     command(BIN / "ruff", "format", "--check", ".")
-    # The README shows what the kept result says.
+    # The documents show what the kept results say.
     command(BIN / "python", "scripts/readme_table.py", "--check")
+    command(BIN / "python", "scripts/performance_doc.py", "--check")
 
 
 def types() -> None:
