@@ -8,7 +8,6 @@ or the advertised key before it is used.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
@@ -30,6 +29,7 @@ from secagg.protocol import Deadline, Done, Effects, Fail, Party, Send, Session,
 from secagg.protocol.cohort import encode_bitmap
 from secagg.protocols._masking.client import PHASES
 from secagg.protocols._masking.graph import CompleteGraph, NeighbourGraph, draw_graph
+from secagg.protocols._masking.mailbox import ShareMailbox
 from secagg.protocols._masking.messages import (
     SEALED_SHARES_BYTES,
     TABLE,
@@ -76,7 +76,7 @@ class MaskingServer(Party):
         self._transcript = b""
         self._commitments: dict[int, bytes] = {}
         # Holder to what its neighbours sealed for it, each in its place; dropped as it is relayed.
-        self._sealed: dict[int, bytearray] = {}
+        self._mailbox: ShareMailbox | None = None
         self._dealers: set[int] = set()
         self._total: RingVector = kernels.aligned(self.plan.task.length, self.plan.ring.dtype)
         self._total.fill(0)
@@ -126,6 +126,7 @@ class MaskingServer(Party):
             keys = b"".join(key for other in near for key in self._keys[other])
             book = KeyBook(bitmap, root, seed, encode_numbers(near), keys)
             yield Send(client(number), book)
+        self._mailbox = ShareMailbox(self._neighbours)
 
     # Round 1.
 
@@ -141,9 +142,8 @@ class MaskingServer(Party):
                 f"expected {SEALED_SHARES_BYTES} sealed bytes for each of {len(near)} neighbours,"
                 f" got {len(message.sealed)}",
             )
-        for position, holder in enumerate(near):
-            place = bisect_left(self._neighbours[holder], sender.number)
-            self._sealed_for(holder)[_share(place)] = message.sealed[_share(position)]
+        assert self._mailbox is not None  # noqa: S101
+        self._mailbox.deal(sender.number, message.sealed)
         self._commitments[sender.number] = message.commitment
         self._dealers.add(sender.number)
         return self._relay_shares() if len(self._dealers) == len(self._cohort) else ()
@@ -158,21 +158,11 @@ class MaskingServer(Party):
             yield self._too_few("dealt shares", len(self._dealers), self.plan.minimum)
             return
         self.advance("mask")
+        assert self._mailbox is not None  # noqa: S101
         for holder in sorted(self._dealers):
-            near = list(enumerate(self._neighbours[holder]))
-            dealt = [(place, number) for place, number in near if number in self._dealers]
-            kept = self._sealed_for(holder)
-            sealed = b"".join(kept[_share(place)] for place, _ in dealt)
-            yield Send(client(holder), ShareBundle(encode_numbers([n for _, n in dealt]), sealed))
-            del self._sealed[holder]
-        self._sealed.clear()
-
-    def _sealed_for(self, holder: int) -> bytearray:
-        """Room for what every neighbour deals to a client, in ascending order of dealers."""
-        if holder not in self._sealed:
-            size = SEALED_SHARES_BYTES * len(self._neighbours[holder])
-            self._sealed[holder] = bytearray(size)
-        return self._sealed[holder]
+            dealers, sealed = self._mailbox.bundle(holder, self._dealers)
+            yield Send(client(holder), ShareBundle(encode_numbers(dealers), sealed))
+        self._mailbox = None
 
     # Round 2.
 
@@ -326,8 +316,3 @@ class MaskingServer(Party):
             f"phase {self.phase}: {got} of {len(self.plan.task.clients)} clients {what},"
             f" {needed} are needed"
         )
-
-
-def _share(place: int) -> slice:
-    """Where the sealed shares at this place of a column are."""
-    return slice(place * SEALED_SHARES_BYTES, (place + 1) * SEALED_SHARES_BYTES)
