@@ -150,6 +150,55 @@ class ShareCorrupt(VerificationError):
         self.owner = owner
 
 
+class LedgerError(SecaggError):
+    """A ledger that cannot be relied on, or that forbids what was asked. Nothing may be sent.
+
+    Attributes:
+        place: the file or store.
+        entry: the number of the entry concerned, from 0; None for the header, or for all.
+        offset: the byte at which it begins, where there is one.
+    """
+
+    def __init__(
+        self, reason: str, *, place: str, entry: int | None = None, offset: int | None = None
+    ) -> None:
+        where = [place]
+        if entry is not None:
+            where.append(f"entry {entry}")
+        if offset is not None:
+            where.append(f"byte {offset}")
+        super().__init__(f"{', '.join(where)}: {reason}")
+        self.place, self.entry, self.offset = place, entry, offset
+
+
+class LedgerMissing(LedgerError):
+    """There is no ledger, or a part of it is not there. Without a ledger there is no answer."""
+
+
+class LedgerUnavailable(LedgerError):
+    """A ledger that cannot be read or written: permissions, a full disk, an earlier failure."""
+
+
+class LedgerBusy(LedgerError):
+    """Another process has the ledger open."""
+
+
+class LedgerCorrupt(LedgerError):
+    """A ledger that was edited, damaged, or cut short."""
+
+
+class LedgerForeign(LedgerError):
+    """The ledger of another owner, job or device."""
+
+
+class SessionRefused(LedgerError):
+    """What the ledger forbids: a session opened twice or never, a second answer in a round."""
+
+
+class SessionLost(LedgerError):
+    """A session whose key or records are gone: it can never be taken up again."""
+
+
 class RoundFailed(SecaggError):
     """A round ended without a result, as the protocol requires. `reason` says why."""
 

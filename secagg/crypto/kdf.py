@@ -29,6 +29,10 @@ class Purpose(Enum):
     PAIR_MASK = b"pair mask"
     SELF_MASK = b"self mask"
     COMMITMENT = b"commitment"
+    LEDGER_DEVICE = b"ledger device"
+    LEDGER_CHAIN = b"ledger chain"
+    LEDGER_RECORD = b"ledger record"
+    LEDGER_ANSWER = b"ledger answer"
 
 
 # Derivations are frequent: what never changes is made once.

@@ -1,0 +1,21 @@
+"""A client's memory on its own disk: opened before it speaks, written before it acts.
+
+`Ledger` holds the rules, a `Storage` the bytes, and a `Keeper` stands between party and driver.
+"""
+
+from secagg.ledger.entries import Owner
+from secagg.ledger.files import FileStorage, create_device_key, load_device_key
+from secagg.ledger.keeper import Keeper
+from secagg.ledger.ledger import Ledger
+from secagg.ledger.storage import MemoryStorage, Storage
+
+__all__ = [
+    "FileStorage",
+    "Keeper",
+    "Ledger",
+    "MemoryStorage",
+    "Owner",
+    "Storage",
+    "create_device_key",
+    "load_device_key",
+]

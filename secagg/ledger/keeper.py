@@ -1,0 +1,102 @@
+"""Between a party and its driver: first the ledger remembers, then the driver may act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from secagg.errors import LocalProtocolError
+from secagg.ledger.entries import Owner
+from secagg.ledger.ledger import Ledger
+from secagg.protocol import (
+    ClientPolicy,
+    Effect,
+    Event,
+    Identity,
+    Party,
+    Protocol,
+    Remember,
+    Session,
+)
+from secagg.types import PartyId, Rng
+
+
+class Keeper:
+    """One party of one session, and the ledger that remembers for it.
+
+    A driver calls `begin` once, `handle` for every event that `party.when` calls "now", and carries
+    out what they return, in order. Nothing that they return still has to be remembered.
+
+    Attributes:
+        party: for `when`, `open` and `seal`; its events go through `handle`.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        protocol: Protocol,
+        session: Session,
+        me: PartyId,
+        rng: Rng,
+        policy: ClientPolicy,
+        identity: Identity | None = None,
+    ) -> None:
+        """A fresh party whose session is opened here, or the one that the ledger restores.
+
+        Raises:
+            SessionRefused: the ledger's rules forbid this session, or it was given up.
+            SessionLost: it was opened, and its key or a record is gone.
+            LedgerCorrupt: a record is not the one stored.
+            LocalProtocolError: another owner's ledger, or a role that keeps no memory.
+            PolicyError, ParameterError: as `Protocol.party`; nothing was opened.
+        """
+        owner = Owner.of(session, me)
+        if ledger.owner != owner:
+            raise LocalProtocolError(f"expected the ledger of {owner}, got that of {ledger.owner}")
+        self._ledger = ledger
+        self._session = session.id
+        # The fresh party checks the plan against the policy before anything is written.
+        self.party: Party = protocol.party(session, me, rng, policy, identity)
+        if not self.party.restorable:
+            raise LocalProtocolError(f"{me} keeps its state in memory only: a ledger cannot help")
+        self._restored = False
+        if not ledger.knows(session.id):
+            ledger.open_session(session.id, session.training_round)
+        elif records := ledger.records(session.id):
+            self.party = protocol.restore(session, me, rng, policy, records, identity)
+            self._restored = True
+
+    def begin(self) -> list[Effect]:
+        """The first effects; of a restored party those of its last event, again and verbatim."""
+        return self.party.resume() if self._restored else self._keep(self.party.start())
+
+    def handle(self, event: Event, sender: PartyId) -> list[Effect]:
+        """What follows from an event, once it is durable.
+
+        Raises:
+            LedgerError: it could not be made durable, or may not be: nothing may be sent, and the
+                party is no more. Whoever can open the ledger again can make a new keeper.
+        """
+        return self._keep(self.party.handle(event, sender))
+
+    def give_up(self) -> None:
+        """End a session that will not go on: erase its key, and the party's.
+
+        Raises:
+            SessionRefused: it is over.
+            LedgerUnavailable: it could not be written.
+        """
+        self.party.abandon()
+        self._ledger.give_up(self._session)
+
+    def _keep(self, effects: Iterable[Effect]) -> list[Effect]:
+        allowed: list[Effect] = []
+        try:
+            for effect in effects:
+                if isinstance(effect, Remember):
+                    self._ledger.remember(self._session, effect.record)
+                else:
+                    allowed.append(effect)
+        except BaseException:
+            self.party.abandon()
+            raise
+        return allowed
