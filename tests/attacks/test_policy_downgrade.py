@@ -165,6 +165,34 @@ def test_with_it_the_plan_is_refused() -> None:
     assert refused.value.field in ("threshold", "smallest_cohort")
 
 
+def read_by_difference(policy: ClientPolicy) -> tuple[RingVector, RingVector]:
+    """A10 inside one round: the server opens it again with one honest client fewer."""
+    clients = tuple(client(number) for number in range(6))
+    protocol, rng = protocols.get("secagg"), seeded(3)
+    totals = []
+    vectors = {who: np.frombuffer(rng.bytes(9), dtype=np.uint8) for who in clients}
+    without = tuple(who for who in clients if who != VICTIM)
+    for opened, members in enumerate((clients, without)):
+        plan = protocol.plan(Task(clients=members, length=9, bound=255))
+        session = Session.fresh(plan, rng, job="job", training_round=4)
+        policy.admit_session(session, opened)
+        inputs = {who: vectors[who].astype(plan.ring.dtype) for who in members}
+        outcome = run(protocol, session, inputs, rng, policy=policy)
+        totals.append(kernels.decode_signed(outcome.sum(), plan.ring))
+    return (totals[0] - totals[1]).astype(np.uint8), vectors[VICTIM]
+
+
+def test_without_a_cap_on_sessions_the_difference_of_two_sums_is_the_victim() -> None:
+    found, put_in = read_by_difference(ClientPolicy(sessions_per_round=2))
+    np.testing.assert_array_equal(found, put_in)
+
+
+def test_with_it_the_second_session_of_the_round_is_refused() -> None:
+    with pytest.raises(PolicyError) as refused:
+        read_by_difference(ClientPolicy())
+    assert refused.value.field == "sessions_per_round"
+
+
 def test_a_roster_of_the_servers_own_authority_is_refused_by_the_driver_as_well() -> None:
     data = enrolment.sign(contents(), SERVER_KEY, not_before=START, not_after=END)
     with pytest.raises(RosterRefused) as refused:

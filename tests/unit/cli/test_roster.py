@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from pathlib import Path
@@ -276,3 +277,18 @@ def test_missing_files_are_named(invoke: Invoke, folder: Path) -> None:
     assert os.listdir(folder) == []
     assert isinstance(listing.command, click.Group)
     assert sorted(listing.command.commands) == ["add", "new", "revoke", "show", "sign", "verify"]
+
+
+def test_the_documents_commands_do_what_it_says(invoke: Invoke, folder: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "roster.md").read_text().replace("\\\n", " ")
+    lines = [line.partition("#")[0].split() for line in text.splitlines() if line[:4] == "    "]
+    commands = [words for words in lines if words and words[0] in ("secagg", "cp")]
+    assert len(commands) == 11
+    for name in ("south", "west"):
+        succeed(invoke, "keygen", "-o", f"{name}.key")
+    for program, *words in commands:
+        if program == "cp":
+            Path(words[1]).write_bytes(Path(words[0]).read_bytes())
+        else:
+            succeed(invoke, *(word for word in words if word != "--passphrase"))
+    assert {reason.name for reason in enrolment.Reason} <= set(re.findall(r"`([A-Z_]+)`", text))
