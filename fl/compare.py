@@ -32,10 +32,18 @@ from fl.results import (
 from fl.workload import RandomVectors, Training, Vector, Workload
 from secagg import protocols
 from secagg.codec import Codec
-from secagg.crypto.digest import digest
 from secagg.errors import ParameterError, UnavailableError
 from secagg.he import workers
-from secagg.protocol import Adversary, Collusion, Evidence, Guarantees, Plan, Protocol, Task
+from secagg.protocol import (
+    Adversary,
+    Collusion,
+    Evidence,
+    Guarantees,
+    Plan,
+    Protocol,
+    Task,
+    model_digest,
+)
 from secagg.types import Ring, client
 
 CLIP: Final = 2.0
@@ -273,7 +281,7 @@ def _workload(settings: Settings, seed: int) -> Workload:
 
 
 def _model_digest(model: Vector, recipe: str) -> bytes:
-    return digest("model", np.ascontiguousarray(model, "<f8").tobytes(), recipe.encode())
+    return model_digest(np.ascontiguousarray(model, "<f8").tobytes(), recipe.encode())
 
 
 def _summarise_rounds(row: Row, done: Sequence[RoundRecord], length: int) -> None:

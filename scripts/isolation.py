@@ -20,6 +20,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from secagg.cli import machine
 from secagg.protocols._masking.graph import HararyGraph
 from secagg.protocols._masking.parameters import GraphParameters, secagg_plus_parameters
@@ -118,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help=f"to {RESULT.relative_to(ROOT)}")
     options = parser.parse_args(arguments)
     sizes = tuple(options.size or SIZES)
-    _build, _started, _before = machine.build(), machine.now(), machine.load()
+    build, started, before = machine.build(), machine.now(), machine.load()
     without, within = [], []
     for size in sizes:
         without.append(without_acknowledgements(size, options.graphs))
@@ -133,6 +135,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ) and not any(row["gaps"] for row in within)
     if options.write:
         result = {
+            "schema": "secagg.isolation/1",
+            "secagg": msgspec.to_builtins(build),
+            "machine": msgspec.to_builtins(machine.machine()),
+            "load": {"before": before, "after": machine.load()},
+            "versions": machine.versions(),
+            "started": started,
+            "graphs": options.graphs,
             "without_acknowledgements": without,
             "with_acknowledgements": within,
             "passed": passed,

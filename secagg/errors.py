@@ -21,7 +21,36 @@ class ParameterError(SecaggError, ValueError):
 
 
 class PolicyError(ParameterError):
-    """A plan offers a client less than the client's own policy demands; nothing was sent."""
+    """A session offers a client less than the client's own policy demands; nothing was sent.
+
+    Attributes:
+        field: of the policy, or of a plan that is not the one derived.
+        demanded: what the client asks for, in words.
+        offered: what the session has, in words.
+    """
+
+    def __init__(self, field: str, demanded: object, offered: object) -> None:
+        super().__init__(f"{field}: {demanded} is demanded, {offered} is offered")
+        self.field = field
+        self.demanded = str(demanded)
+        self.offered = str(offered)
+
+
+class ModelMismatch(ParameterError):
+    """A session for another model or configuration than this client received; nothing was sent.
+
+    Attributes:
+        own: the digest that the client computed from the bytes it received.
+        offered: the session's.
+    """
+
+    def __init__(self, own: bytes, offered: bytes) -> None:
+        super().__init__(
+            f"the model and configuration received here have digest {own[:8].hex()}..., the"
+            f" session is for {offered[:8].hex()}..."
+        )
+        self.own = own
+        self.offered = offered
 
 
 class InputError(SecaggError, ValueError):
@@ -133,6 +162,32 @@ class AttestationError(VerificationError):
 
     def __init__(self, reason: str, details: str) -> None:
         super().__init__(f"{reason}: {details}")
+        self.reason = reason
+
+
+class RosterRefused(VerificationError):
+    """A roster, or somebody's place in it, was refused.
+
+    Attributes:
+        reason: one of `secagg.enrolment.Reason`.
+    """
+
+    def __init__(self, reason: str, details: str) -> None:
+        super().__init__(f"{reason}: {details}")
+        self.reason = reason
+
+
+class FileRefused(SecaggError):
+    """A file of a key, a passphrase or a roster cannot be used or made. The message has no secret.
+
+    Attributes:
+        path: of the file.
+        reason: what was expected and what came.
+    """
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = str(path)
         self.reason = reason
 
 

@@ -18,7 +18,9 @@ VERBS: Final = {
     "attest": "The measurement that clients expect of a SIMULATED enclave.",
     "compare": "Train once under every protocol and compare what it costs.",
     "doctor": "What this machine can run, and how to get what is missing.",
+    "keygen": "Draw a long-term key pair.",
     "protocols": "What every protocol promises and sends.",
+    "roster": "Who takes part: make, sign, show and verify a federation's roster.",
     "simulate": "Whole rounds at scale, with clients that vanish, and a check of every sum.",
     "speed": "How fast the kernels are, next to what this machine can do at best.",
 }

@@ -12,6 +12,7 @@ import click
 
 from secagg.cli.output import FORMATS, Target
 from secagg.protocol import Level
+from secagg.types import Secret
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -186,6 +187,46 @@ sessions = click.option(
     help="Rounds, one after the other, each with keys and inputs of its own.",
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="No talk on stderr but errors.")
+
+
+passphrase_file = click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Read the passphrase from this file of one line, which only its owner may read.",
+)
+
+
+def new_passphrase(ask: bool, path: Path | None) -> Secret | None:
+    """The passphrase for a new file: typed twice, or from a file, or none.
+
+    Raises:
+        FileRefused: the file is missing or others may read it.
+    """
+    from secagg.enrolment import read_passphrase
+
+    if ask and path is not None:
+        raise click.UsageError("--passphrase asks, --passphrase-file reads: not both")
+    if path is not None:
+        return read_passphrase(path)
+    return _typed(confirm=True) if ask else None
+
+
+def passphrase_for(key: Path, path: Path | None) -> Secret | None:
+    """The passphrase of a file that is there: from a file, else typed if one is needed.
+
+    Raises:
+        FileRefused: a file is missing or others may read it.
+    """
+    from secagg.enrolment import is_protected, read_passphrase
+
+    if path is not None:
+        return read_passphrase(path)
+    return _typed(confirm=False) if is_protected(key) else None
+
+
+def _typed(confirm: bool) -> Secret:
+    text = click.prompt("passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+    return Secret(text.encode())
 
 
 def _target(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:

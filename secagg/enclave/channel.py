@@ -27,6 +27,7 @@ class Open(msgspec.Struct, frozen=True, tag=True, array_like=True, forbid_unknow
     epoch: int
     clients: tuple[PartyId, ...]
     keys: tuple[bytes, ...]
+    authority: bytes
     job: str
     training_round: int
     model_digest: Word

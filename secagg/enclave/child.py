@@ -186,7 +186,7 @@ def _session(request: channel.Open) -> Session:
         plan = msgspec.msgpack.decode(request.plan, type=EnclavePlan)
     except (msgspec.MsgspecError, ValueError) as error:
         raise DecodeError(f"not a plan: {error}") from None
-    roster = Roster(request.epoch, request.clients, request.keys)
+    roster = Roster(request.epoch, request.clients, request.keys, request.authority)
     return Session(
         plan=plan,
         roster=roster,

@@ -30,7 +30,8 @@ from secagg.protocol.guarantees import (
 from secagg.protocol.identity import Identities, Identity
 from secagg.protocol.interface import Protocol, Traffic
 from secagg.protocol.party import DONE, FAILED, Fate, Party, on
-from secagg.protocol.task import ClientPolicy, Plan, Roster, Session, Task
+from secagg.protocol.policy import ClientPolicy
+from secagg.protocol.task import Plan, Roster, Session, Task, model_digest
 
 __all__ = [
     "DONE",
@@ -66,5 +67,6 @@ __all__ = [
     "Task",
     "Traffic",
     "Validity",
+    "model_digest",
     "on",
 ]

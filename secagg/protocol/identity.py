@@ -1,4 +1,4 @@
-"""What a party brings along from its own side: its key, whom it trusts, and the time it sees.
+"""What a party brings along from its own side: its key, whom it trusts, its time, its model.
 
 Only protocols that say so (`Protocol.identified`) need this; their rosters carry the clients'
 public keys. `Identities` draws all of them for a simulation.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from secagg.attestation import Policy, SimulatedPlatform
 from secagg.crypto.rng import SEED_BYTES
 from secagg.crypto.signing import SigningKey
-from secagg.protocol.task import Plan, Roster
+from secagg.protocol.task import NO_MODEL, Plan, Roster
 from secagg.types import PartyId, Rng, Secret
 
 
@@ -25,12 +25,15 @@ class Identity:
         trust: by which a client judges the enclave's evidence.
         platform: on which an enclave runs.
         now: seconds since 1970 by the party's own clock, read by its driver when it joined.
+        model_digest: `model_digest` of the model and configuration that a client received, over
+            the bytes as they came. It may be missing where no lying server is withstood.
     """
 
     key: SigningKey | None = None
     trust: Policy | None = None
     platform: SimulatedPlatform | None = field(default=None, repr=False)
     now: int = 0
+    model_digest: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,30 @@ class Identities:
     of: Mapping[PartyId, Identity]
 
     @classmethod
-    def drawn(cls, plan: Plan, rng: Rng, measurement: bytes, now: int = 0) -> Identities:
-        """Fresh keys for all clients, and one SIMULATED platform that they trust."""
+    def drawn(
+        cls,
+        plan: Plan,
+        rng: Rng,
+        measurement: bytes,
+        now: int = 0,
+        model_digest: bytes = NO_MODEL,
+    ) -> Identities:
+        """Fresh keys for all clients and an authority, and one SIMULATED platform that they trust.
+
+        The roster names the authority as if each client had verified a signature of it.
+        """
         platform = SimulatedPlatform(Secret(rng.bytes(SEED_BYTES)), measurement, now)
         trust = Policy(
             roots=frozenset({platform.root}), measurements=frozenset({platform.measurement})
         )
         clients = plan.task.clients
         keys = {party: SigningKey(Secret(rng.bytes(SEED_BYTES))) for party in clients}
-        roster = Roster(0, clients, tuple(key.public for key in keys.values()))
-        of = {party: Identity(key=key, trust=trust, now=now) for party, key in keys.items()}
+        authority = SigningKey(Secret(rng.bytes(SEED_BYTES))).public
+        roster = Roster(0, clients, tuple(key.public for key in keys.values()), authority)
+        of = {
+            party: Identity(key=key, trust=trust, now=now, model_digest=model_digest)
+            for party, key in keys.items()
+        }
         others = {party for party in plan.parties if party not in keys}
         return cls(roster, of | {party: Identity(platform=platform, now=now) for party in others})
 

@@ -6,12 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
-from secagg.errors import LocalProtocolError, ParameterError
+import msgspec
+
+from secagg.errors import LocalProtocolError, ParameterError, PolicyError
 from secagg.protocol.effects import Record
-from secagg.protocol.guarantees import Guarantees, Level
+from secagg.protocol.guarantees import Adversary, Guarantees, Level
 from secagg.protocol.identity import Identity
 from secagg.protocol.party import Party
-from secagg.protocol.task import ClientPolicy, Plan, Session, Task
+from secagg.protocol.policy import ClientPolicy
+from secagg.protocol.task import Plan, Session, Task
 from secagg.types import PartyId, Rng, Role
 from secagg.wire import Message, MessageTable
 
@@ -88,23 +91,29 @@ class Protocol(ABC):
         policy: ClientPolicy,
         identity: Identity | None = None,
     ) -> Party:
-        """A party ready to start. It has checked the plan, a client also against its own policy.
+        """A party ready to start. It has checked the plan by deriving it again from the task.
+
+        A client has also checked plan and roster against its own policy, and the model against
+        what it received itself. How many sessions of a training round it opens is its ledger's
+        to count (`ClientPolicy.admit_session`).
 
         Raises:
-            ParameterError: the plan is not the one that this protocol derives from the task.
-            PolicyError: the plan offers a client less than its policy demands.
-            LocalProtocolError: `me` has no part in this session.
+            PolicyError: the plan is not the one that this protocol derives from the task, or the
+                session offers a client less than its policy demands.
+            ModelMismatch: a client was given another model than the session's.
+            ParameterError: the protocol does not offer the task's level, or derives no plan.
+            LocalProtocolError: `me` has no part in this session, or a client that is to withstand
+                a lying server does not say which model it received.
         """
         plan = session.plan
         if me not in session.members or me.role not in self.roles:
             raise LocalProtocolError(f"{me} has no part in this session")
         guarantees = self.guarantees(plan.task.level)
-        if self.plan(plan.task) != plan:
-            raise ParameterError(
-                f"the plan is not what {self.name} derives from its task: {plan.describe()}"
-            )
+        _check_derived(self.plan(plan.task), plan)
         if me.role is Role.CLIENT:
             policy.admit(plan, guarantees)
+            policy.admit_roster(session.roster)
+            _check_model(session, identity, guarantees)
         if not self.identified:
             return self.roles[me.role](session, me, rng)
         if identity is None:
@@ -144,3 +153,31 @@ class Protocol(ABC):
             raise LocalProtocolError(f"{me} keeps its state in memory only and is lost")
         party.restore(records)
         return party
+
+
+def _check_derived(derived: Plan, offered: Plan) -> None:
+    """The whole plan follows from its task; nothing in it is the server's to choose."""
+    if derived == offered:
+        return
+    if type(derived) is not type(offered):
+        raise PolicyError(
+            "plan",
+            f"a {type(derived).__name__}, which {derived.protocol} derives,",
+            f"a {type(offered).__name__}",
+        )
+    ours, theirs = msgspec.structs.asdict(derived), msgspec.structs.asdict(offered)
+    field = next(name for name, value in ours.items() if theirs[name] != value)
+    raise PolicyError(
+        field, f"what {derived.protocol} derives from the task, {ours[field]},", theirs[field]
+    )
+
+
+def _check_model(session: Session, identity: Identity | None, promised: Guarantees) -> None:
+    own = identity.model_digest if identity is not None else None
+    if own is not None:
+        session.check_model(own)
+    elif promised.adversary.at_least(Adversary.LYING_SERVER):
+        raise LocalProtocolError(
+            "against a lying server a client brings the digest of the model that it received: the"
+            " session's word is the server's"
+        )

@@ -1,4 +1,4 @@
-"""What is agreed before anything is sent: the task, the plan, the session, and a client's floor.
+"""What is agreed before anything is sent: the task, the plan, and the session.
 
 A `Plan` is a pure function of a `Task`. A `Session` adds what is fresh: which roster, job,
 training round and model, and a nonce. Its digest, the session id, is in every message.
@@ -17,11 +17,14 @@ import numpy as np
 from secagg import kernels
 from secagg.crypto.digest import DIGEST_BYTES, digest, encode_party
 from secagg.crypto.signing import PUBLIC_KEY_BYTES
-from secagg.errors import InputError, ParameterError, PolicyError
-from secagg.protocol.guarantees import Adversary, Guarantees, Level
+from secagg.errors import InputError, ModelMismatch, ParameterError
+from secagg.protocol.guarantees import Level
 from secagg.types import SERVER, PartyId, Ring, RingVector, Rng, Role
 
 MAX_LENGTH: Final = 1 << 34
+NO_MODEL: Final = digest("no model")
+"""In place of a model's digest where nothing is trained: tests, measurements."""
+
 _ROSTER_LIMIT: Final = 1 << 20
 
 _Value = TypeVar("_Value", bound=msgspec.Struct)
@@ -154,6 +157,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         return 0
 
     @property
+    def suite(self) -> str:
+        """The primitives behind a client's secrecy, by the name that policies use."""
+        return "none"
+
+    @property
+    def mask_strength(self) -> int | None:
+        """Key bits of the cipher that expands masks; None without masks."""
+        return None
+
+    @property
     def honest_lower_bound(self) -> int:
         """Honest inputs that are certainly in a released sum."""
         return self.minimum - self.corrupt
@@ -202,17 +215,25 @@ class Roster(msgspec.Struct, frozen=True, array_like=True):
         epoch: raised with every change.
         clients: by roster index.
         keys: each client's public signing key, or none where no protocol needs them.
+        authority: the public key by which this party verified the roster, or nothing if it is
+            unsigned. It comes from the party's own verification, never from the server's word.
 
     Raises:
-        ParameterError: keys that are not one of 32 bytes for each client, all distinct.
+        ParameterError: an epoch out of range, or keys that are not one of 32 bytes for each
+            client, all distinct, or an authority that is none or is among the clients.
     """
 
     epoch: int
     clients: tuple[PartyId, ...]
     keys: tuple[bytes, ...] = ()
+    authority: bytes = b""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.epoch < 1 << 63:
+            raise ParameterError(f"an epoch lies in 0..2**63-1, got {self.epoch}")
         if not self.keys:
+            if self.authority:
+                raise ParameterError("an authority signs keys; this roster has none")
             return
         if len(self.keys) != len(self.clients):
             raise ParameterError(
@@ -222,13 +243,18 @@ class Roster(msgspec.Struct, frozen=True, array_like=True):
             raise ParameterError(f"a signing key has {PUBLIC_KEY_BYTES} bytes")
         if len(set(self.keys)) != len(self.keys):
             raise ParameterError("expected distinct keys, got one twice: one client as two")
+        if self.authority and len(self.authority) != PUBLIC_KEY_BYTES:
+            raise ParameterError(f"an authority's key has {PUBLIC_KEY_BYTES} bytes")
+        if self.authority in self.keys:
+            raise ParameterError("the authority's key is also a client's")
 
     @property
     def digest(self) -> bytes:
-        """32 bytes over epoch and members, and their keys if there are any."""
+        """32 bytes over epoch and members, and their keys and the authority if there are any."""
         members = b"".join(encode_party(party) for party in self.clients)
         keys = (b"".join(self.keys),) if self.keys else ()
-        return digest("roster", self.epoch.to_bytes(8, "big"), members, *keys)
+        authority = (self.authority,) if self.authority else ()
+        return digest("roster", self.epoch.to_bytes(8, "big"), members, *keys, *authority)
 
     def key_of(self, party: PartyId) -> bytes:
         """A client's public key.
@@ -240,6 +266,15 @@ class Roster(msgspec.Struct, frozen=True, array_like=True):
             return self.keys[self.clients.index(party)]
         except (ValueError, IndexError):
             raise ParameterError(f"the roster has no key of {party}") from None
+
+
+def model_digest(model: bytes, configuration: bytes) -> bytes:
+    """32 bytes over a model and its fit configuration, as the exact bytes received.
+
+    A client computes it before it decodes either, so that neither can differ between clients of
+    one session without a `ModelMismatch`.
+    """
+    return digest("model", model, configuration)
 
 
 @dataclass(frozen=True)
@@ -283,7 +318,7 @@ class Session:
         *,
         job: str = "job",
         training_round: int = 0,
-        model_digest: bytes | None = None,
+        model_digest: bytes = NO_MODEL,
         roster: Roster | None = None,
     ) -> Session:
         """A session with a nonce drawn from `rng`; the roster defaults to the plan's clients."""
@@ -292,9 +327,18 @@ class Session:
             roster=roster if roster is not None else Roster(0, plan.task.clients),
             job=job,
             training_round=training_round,
-            model_digest=model_digest if model_digest is not None else digest("no model"),
+            model_digest=model_digest,
             nonce=rng.bytes(DIGEST_BYTES),
         )
+
+    def check_model(self, own: bytes) -> None:
+        """Refuse a session for another model than the one with this digest.
+
+        Raises:
+            ModelMismatch: the digests differ.
+        """
+        if own != self.model_digest:
+            raise ModelMismatch(own, self.model_digest)
 
     @cached_property
     def members(self) -> frozenset[PartyId]:
@@ -312,60 +356,4 @@ class Session:
             self.training_round.to_bytes(8, "big"),
             self.model_digest,
             self.nonce,
-        )
-
-
-class ClientPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """A client's own floor, on its own disk: the server's numbers are checked against it.
-
-    Attributes:
-        level: the least level accepted.
-        min_clients: the smallest released sum accepted.
-        corrupt: the least number of colluding clients that a plan must withstand.
-        protocols: the protocols accepted; None for any.
-        trusted_server: whether protocols are accepted in which the server sees every input.
-    """
-
-    level: Level = Level.CURIOUS
-    min_clients: int = 3
-    corrupt: int = 1
-    protocols: frozenset[str] | None = None
-    trusted_server: bool = False
-
-    def admit(self, plan: Plan, guarantees: Guarantees) -> None:
-        """Refuse a plan that offers less than this floor.
-
-        Raises:
-            PolicyError: naming the field, what is demanded and what is offered.
-        """
-        levels = list(Level)
-        if levels.index(plan.task.level) < levels.index(self.level):
-            raise PolicyError(f"level: {self.level} is demanded, {plan.task.level} is offered")
-        if plan.minimum < self.min_clients:
-            raise PolicyError(
-                f"min_clients: {self.min_clients} is demanded, {plan.minimum} is offered"
-            )
-        if plan.corrupt < self.corrupt:
-            raise PolicyError(
-                f"corrupt: withstanding {self.corrupt} is demanded, {plan.corrupt} is offered"
-            )
-        if self.protocols is not None and plan.protocol not in self.protocols:
-            raise PolicyError(
-                f"protocols: one of {sorted(self.protocols)} is demanded, {plan.protocol!r} is"
-                " offered"
-            )
-        if not self.trusted_server and guarantees.adversary is Adversary.TRUSTED_SERVER:
-            raise PolicyError(
-                f"trusted_server: {plan.protocol!r} shows the server every input; a policy must"
-                " accept that by name"
-            )
-
-    @classmethod
-    def accepting(cls, plan: Plan) -> ClientPolicy:
-        """The policy of a caller who wrote the plan itself, as in a simulation."""
-        return cls(
-            level=plan.task.level,
-            min_clients=plan.minimum,
-            corrupt=plan.corrupt,
-            trusted_server=True,
         )

@@ -53,6 +53,11 @@ class EnclavePlan(Plan, frozen=True, kw_only=True, array_like=True):
         """The clients and the enclave. Whoever carries their messages has no part."""
         return (*self.task.clients, ENCLAVE)
 
+    @property
+    def suite(self) -> str:
+        """What vectors are sealed to the enclave with, and how clients sign."""
+        return "HPKE-X25519/HKDF-SHA256/AES-256-GCM/Ed25519"
+
 
 class Enclave(Protocol):
     """Sums in attested code. SIMULATED."""

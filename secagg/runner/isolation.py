@@ -192,6 +192,7 @@ class IsolatedParty(Party):
             epoch=roster.epoch,
             clients=roster.clients,
             keys=roster.keys,
+            authority=roster.authority,
             job=session.job,
             training_round=session.training_round,
             model_digest=session.model_digest,

@@ -110,7 +110,8 @@ def run(
 
     Raises:
         ParameterError: the plan is not the protocol's own.
-        PolicyError: the clients refuse the plan.
+        PolicyError: the clients refuse the plan or the roster.
+        ModelMismatch: an identity says that its client received another model.
         InputError: a vector that is no input of this plan.
         LocalProtocolError: inputs or faults of somebody who has no part in the session, or a
             session that the host's process has opened before.
@@ -119,7 +120,9 @@ def run(
         if session.roster.keys:
             raise LocalProtocolError("the roster has keys, so the identities must be given")
         now = 0 if host is None else int(time.time())
-        identities = Identities.drawn(session.plan, rng, measure_installed().value, now)
+        identities = Identities.drawn(
+            session.plan, rng, measure_installed().value, now, session.model_digest
+        )
         session = replace(session, roster=identities.roster)
     if host is not None and identities is not None:
         identities = identities.trusting(host.ready.root)
@@ -135,7 +138,7 @@ def run(
             session,
             party,
             StreamRng(rng.bytes(SEED_BYTES)),
-            policy or ClientPolicy.accepting(plan),
+            policy or ClientPolicy.accepting(plan, session.roster),
             faults.lost.get(party),
             set(faults.kills.get(party, ())),
             None if identities is None else identities.of.get(party),

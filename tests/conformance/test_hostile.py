@@ -306,17 +306,27 @@ def test_a_client_refuses_a_plan_below_its_policy(protocol: Protocol) -> None:
     guarantees = protocol.guarantees(plan.task.level)
     accepting: dict[str, Any] = {"min_clients": 3, "corrupt": 0, "trusted_server": True}
     scenario.party(client(0), ClientPolicy(**accepting))
+    authority = b"authority of this test's roster."
     demands: list[tuple[str, dict[str, Any]]] = [
-        ("level", {"level": Level.MALICIOUS}),
+        ("level", {"level": Level.MALICIOUS, "authority": authority}),
         ("min_clients", {"min_clients": plan.minimum + 1}),
         ("corrupt", {"corrupt": plan.corrupt + 1}),
+        ("sigma", {"sigma": plan.task.sigma + 1}),
         ("protocols", {"protocols": frozenset({"another"})}),
+        ("suites", {"suites": frozenset({"another"})}),
+        ("authority", {"authority": authority}),
+        ("least_epoch", {"least_epoch": scenario.session.roster.epoch + 1}),
     ]
+    if plan.mask_strength == 128:
+        demands.append(("mask_key_bits", {"mask_key_bits": 256}))
     if guarantees.adversary is Adversary.TRUSTED_SERVER:
         demands.append(("trusted_server", {"trusted_server": False}))
     for field, demand in demands:
-        with pytest.raises(PolicyError, match=field):
+        with pytest.raises(PolicyError, match=f"^{field}: ") as refused:
             scenario.party(client(0), ClientPolicy(**{**accepting, **demand}))
+        assert refused.value.field == field
+        # Only clients have a policy.
+        scenario.party(scenario.collector, ClientPolicy(**{**accepting, **demand}))
 
 
 def test_someone_without_a_part_gets_no_party(protocol: Protocol) -> None:

@@ -43,6 +43,11 @@ class HomomorphicPlan(Plan, frozen=True, kw_only=True, array_like=True):
         """The largest error of the mean over all clients, relative to the bound on an element."""
         return self.layout.mean_error_bound
 
+    @property
+    def suite(self) -> str:
+        """The scheme, and the security of its parameters in bits."""
+        return f"{self.protocol.upper()}-{SECURITY_BITS}"
+
     def describe(self) -> tuple[tuple[str, str], ...]:
         """The parameters by name."""
         lattice, layout = self.layout.lattice, self.layout

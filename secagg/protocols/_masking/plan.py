@@ -54,6 +54,16 @@ class MaskingPlan(Plan, frozen=True, kw_only=True, array_like=True):
     smallest_cohort: int
     mask_key_bits: int
 
+    @property
+    def suite(self) -> str:
+        """Key agreement, key derivation, the cipher of the shares, the cipher of the masks."""
+        return f"X25519/HKDF-SHA256/AES-256-GCM/AES-{self.mask_key_bits}-CTR"
+
+    @property
+    def mask_strength(self) -> int:
+        """Key bits of the AES-CTR streams."""
+        return self.mask_key_bits
+
     def describe(self) -> tuple[tuple[str, str], ...]:
         """The parameters by name."""
         graph = "complete" if self.complete else f"{self.degree}-regular ring"

@@ -65,6 +65,7 @@ class Child:
                 epoch=session.roster.epoch,
                 clients=session.roster.clients,
                 keys=session.roster.keys,
+                authority=session.roster.authority,
                 job=session.job,
                 training_round=session.training_round,
                 model_digest=session.model_digest,
