@@ -77,8 +77,9 @@ def test_a_ciphertext_with_a_flipped_bit_opens_exactly_or_to_no_sum() -> None:
     for position in range(3, len(packed), len(packed) // 40):
         changed = bytearray(packed)
         changed[position] ^= 0x10
-        residues = vectors.unpack(memoryview(changed), layout)
         try:
+            # The encryption is random: a flip may also lift a residue over its prime.
+            residues = vectors.unpack(memoryview(changed), layout)
             found = vectors.values_of(workers.decrypt(residues, layout, key.seed), layout, 1)
         except DecodeError:
             refused += 1
