@@ -148,7 +148,7 @@ class _Layout:
         name = self.message.__name__
         try:
             header = self.decoder.decode(body)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (msgspec.MsgspecError, ValueError) as error:  # ValueError: text that is no UTF-8
             raise DecodeError(f"{name}: {error}") from None
         values = [getattr(header, field) for field in self.names]
         if _ENCODER.encode(values) != body:

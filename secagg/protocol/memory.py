@@ -64,7 +64,7 @@ class RecordHead(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         """
         try:
             return msgspec.msgpack.decode(record.head, type=cls)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (msgspec.MsgspecError, ValueError) as error:  # ValueError: text that is no UTF-8
             raise DecodeError(f"not a record: {error}") from None
 
 
@@ -153,10 +153,13 @@ class Memory:
         """
         if head.type == MESSAGE and head.sender is not None:
             return self._table.parse(head.kind, head.body, tail), head.sender
-        if head.type == INPUT:
-            return Input(np.frombuffer(tail, dtype=self._plan.ring.dtype)), self._me
-        if head.type == DEADLINE:
-            return Deadline(head.body.decode()), self._me
+        try:
+            if head.type == INPUT:
+                return Input(np.frombuffer(tail, dtype=self._plan.ring.dtype)), self._me
+            if head.type == DEADLINE:
+                return Deadline(head.body.decode()), self._me
+        except ValueError as error:  # not whole lanes, or text that is no UTF-8
+            raise DecodeError(f"not the record of an event: {error}") from None
         raise DecodeError(f"expected the record of an event, got type {head.type}")
 
     def closed(self, head: RecordHead) -> ClosedState:
@@ -167,7 +170,7 @@ class Memory:
         """
         try:
             return msgspec.msgpack.decode(head.body, type=ClosedState)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (msgspec.MsgspecError, ValueError) as error:
             raise DecodeError(f"not the record of a party that has ended: {error}") from None
 
     def effects(self, state: ClosedState) -> Iterator[Effect]:

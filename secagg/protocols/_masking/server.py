@@ -75,7 +75,6 @@ class MaskingServer(Party):
         self._neighbours: dict[int, list[int]] = {}
         self._transcript = b""
         self._commitments: dict[int, bytes] = {}
-        # Holder to what its neighbours sealed for it, each in its place; dropped as it is relayed.
         self._mailbox: ShareMailbox | None = None
         self._dealers: set[int] = set()
         self._total: RingVector = kernels.aligned(self.plan.task.length, self.plan.ring.dtype)

@@ -1,0 +1,73 @@
+"""Records that somebody changed on the disk: refused with a typed error, whatever they hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+from attacks.adversary import scenario_of
+
+from secagg.errors import DecodeError
+from secagg.protocol import Input, Record
+from secagg.protocol.memory import (
+    CLOSED,
+    DEADLINE,
+    INPUT,
+    START,
+    ClosedState,
+    Memory,
+    RecordHead,
+)
+from secagg.protocols._masking.messages import TABLE
+from secagg.types import client
+
+SCENARIO = scenario_of("secagg", 5)
+MEMORY = Memory(SCENARIO.session, client(0), TABLE)
+NO_TEXT = b"\xff\xfe"
+"""Not UTF-8."""
+
+
+def head(type_: int, body: bytes = b"") -> RecordHead:
+    return RecordHead(MEMORY._owner, 1, type_, None, 0, body)
+
+
+def test_a_deadline_in_no_text_is_refused() -> None:
+    with pytest.raises(DecodeError, match="not the record of an event"):
+        MEMORY.event(head(DEADLINE, NO_TEXT), memoryview(b""))
+
+
+def test_an_input_of_half_a_lane_is_refused() -> None:
+    lanes = np.zeros(3, dtype=SCENARIO.plan.ring.dtype).tobytes()
+    event, _ = MEMORY.event(head(INPUT), memoryview(lanes))
+    assert isinstance(event, Input)
+    with pytest.raises(DecodeError, match="not the record of an event"):
+        MEMORY.event(head(INPUT), memoryview(lanes[:-1]))
+
+
+@pytest.mark.parametrize("type_", [START, CLOSED, 99])
+def test_what_is_no_event_is_refused(type_: int) -> None:
+    with pytest.raises(DecodeError, match=f"got type {type_}"):
+        MEMORY.event(head(type_), memoryview(b""))
+
+
+def test_a_closed_state_in_no_text_is_refused() -> None:
+    state = ClosedState(b"event", "done", (), None, (), "why")
+    body = msgspec.msgpack.encode(state)
+    assert MEMORY.closed(head(CLOSED, body)) == state
+    for text in (b"done", b"why"):
+        with pytest.raises(DecodeError, match="not the record of a party that has ended"):
+            MEMORY.closed(head(CLOSED, body.replace(text, (NO_TEXT * 2)[: len(text)])))
+
+
+def test_every_byte_of_a_head_is_checked_or_does_not_matter() -> None:
+    record = Record(msgspec.msgpack.encode(head(DEADLINE, b"mask")), memoryview(b""), False)
+    for position in range(len(record.head)):
+        for value in (0x00, 0xC1, 0xD9, 0xFF):
+            changed = bytearray(record.head)
+            changed[position] = value
+            try:
+                MEMORY.event(MEMORY.read(replace(record, head=bytes(changed))), record.tail)
+            except DecodeError:
+                continue
