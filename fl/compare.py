@@ -209,7 +209,7 @@ class _Entry:
         if self._isolated is not None:
             row.isolation = self._isolated.description
         if self.protocol is not None:
-            steps = client_steps(self.protocol)
+            steps = client_steps(self.protocol, settings.level)
             row.lost_after = [len(range(after, lost, steps)) for after in range(steps)]
         done = [record for record in row.rounds if record.failure is None]
         row.rounds_done = len(done)

@@ -28,7 +28,7 @@ from secagg.protocol.guarantees import (
     Validity,
 )
 from secagg.protocol.identity import Identities, Identity
-from secagg.protocol.interface import Protocol, Traffic
+from secagg.protocol.interface import Offering, Protocol, Traffic
 from secagg.protocol.party import DONE, FAILED, Fate, Party, on
 from secagg.protocol.policy import ClientPolicy
 from secagg.protocol.task import Plan, Roster, Session, Task, model_digest
@@ -56,6 +56,7 @@ __all__ = [
     "Identity",
     "Input",
     "Level",
+    "Offering",
     "Party",
     "Plan",
     "Protocol",

@@ -24,6 +24,7 @@ from secagg.protocol import (
     Exactness,
     Guarantees,
     Level,
+    Offering,
     Protocol,
     Task,
     Traffic,
@@ -47,18 +48,20 @@ class SecAgg(Protocol):
     title = "pairwise masks, complete graph (Bonawitz et al. 2017)"
     version = 1
     levels = {
-        Level.CURIOUS: Guarantees(
-            adversary=Adversary.CURIOUS_SERVER,
-            collusion=Collusion.PLANNED_CLIENTS,
-            dropouts=Dropouts.PLANNED,
-            exactness=Exactness.EXACT,
-            validity=Validity.UNCHECKED,
-            evidence=Evidence.PROVED,
-            source="Bonawitz et al., CCS 2017, section 6",
+        Level.CURIOUS: Offering(
+            guarantees=Guarantees(
+                adversary=Adversary.CURIOUS_SERVER,
+                collusion=Collusion.PLANNED_CLIENTS,
+                dropouts=Dropouts.PLANNED,
+                exactness=Exactness.EXACT,
+                validity=Validity.UNCHECKED,
+                evidence=Evidence.PROVED,
+                source="Bonawitz et al., CCS 2017, section 6",
+            ),
+            roles={Role.CLIENT: MaskingClient, Role.SERVER: MaskingServer},
+            traffic_formula=TRAFFIC_FORMULA,
         )
     }
-    roles = {Role.CLIENT: MaskingClient, Role.SERVER: MaskingServer}
-    traffic_formula = TRAFFIC_FORMULA
 
     def plan(self, task: Task) -> MaskingPlan:
         """The threshold for the complete graph.
@@ -70,7 +73,7 @@ class SecAgg(Protocol):
         return complete_plan(self.name, self.version, task)
 
     def traffic(self, plan: MaskingPlan) -> Traffic:  # type: ignore[override]
-        """As `traffic_formula`."""
+        """As the offering's `traffic_formula`."""
         return traffic(plan)
 
 

@@ -28,6 +28,7 @@ from secagg.protocol import (
     Exactness,
     Guarantees,
     Level,
+    Offering,
     Protocol,
     Task,
     Traffic,
@@ -51,18 +52,20 @@ class SecAggPlus(Protocol):
     title = "pairwise masks, sparse graph (Bell et al. 2020)"
     version = 1
     levels = {
-        Level.CURIOUS: Guarantees(
-            adversary=Adversary.CURIOUS_SERVER,
-            collusion=Collusion.PLANNED_CLIENTS,
-            dropouts=Dropouts.PLANNED,
-            exactness=Exactness.EXACT,
-            validity=Validity.UNCHECKED,
-            evidence=Evidence.PROVED,
-            source="Bell et al., CCS 2020, semi-honest",
+        Level.CURIOUS: Offering(
+            guarantees=Guarantees(
+                adversary=Adversary.CURIOUS_SERVER,
+                collusion=Collusion.PLANNED_CLIENTS,
+                dropouts=Dropouts.PLANNED,
+                exactness=Exactness.EXACT,
+                validity=Validity.UNCHECKED,
+                evidence=Evidence.PROVED,
+                source="Bell et al., CCS 2020, semi-honest",
+            ),
+            roles={Role.CLIENT: MaskingClient, Role.SERVER: MaskingServer},
+            traffic_formula=TRAFFIC_FORMULA,
         )
     }
-    roles = {Role.CLIENT: MaskingClient, Role.SERVER: MaskingServer}
-    traffic_formula = TRAFFIC_FORMULA
 
     def plan(self, task: Task) -> MaskingPlan:
         """Degree and threshold, exact for these dropouts and colluders.
@@ -74,7 +77,7 @@ class SecAggPlus(Protocol):
         return sparse_plan(self.name, self.version, task)
 
     def traffic(self, plan: MaskingPlan) -> Traffic:  # type: ignore[override]
-        """As `traffic_formula`."""
+        """As the offering's `traffic_formula`."""
         return traffic(plan)
 
 

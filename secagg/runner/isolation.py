@@ -138,7 +138,7 @@ class EnclaveHost:
         Raises:
             LocalProtocolError: the process has opened this session before, or refuses the plan.
         """
-        role = protocol.roles[me.role]
+        role = protocol.at(session.plan.task.level).roles[me.role]
         attributes = {"phases": role.phases, "table": role.table, "tolerant": role.tolerant}
         proxy: type[IsolatedParty] = type(f"Isolated{role.__name__}", (IsolatedParty,), attributes)
         return proxy(session, me, rng, self)

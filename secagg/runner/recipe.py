@@ -67,7 +67,7 @@ class Staging:
         self.protocol: Protocol = protocols.get(recipe.protocol)
         self.plan: Plan = self.protocol.plan(recipe.task)
         identities = None
-        if self.protocol.identified:
+        if self.protocol.at(recipe.task.level).identified:
             draws = recipe.stream("identities")
             identities = Identities.drawn(self.plan, draws, recipe.measurement)
         self.session = Session.fresh(

@@ -116,7 +116,8 @@ def run(
         LocalProtocolError: inputs or faults of somebody who has no part in the session, or a
             session that the host's process has opened before.
     """
-    if protocol.identified and identities is None:
+    offering = protocol.at(session.plan.task.level)
+    if offering.identified and identities is None:
         if session.roster.keys:
             raise LocalProtocolError("the roster has keys, so the identities must be given")
         now = 0 if host is None else int(time.time())

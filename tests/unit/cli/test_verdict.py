@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from secagg import protocols
 from secagg.cli import compare
 from secagg.cli.exits import Exit
 from secagg.errors import ParameterError, RemoteProtocolError, UnavailableError
-from secagg.protocol import Accuse, Done, Effects, Exactness, Guarantees, Level, Protocol
+from secagg.protocol import Accuse, Done, Effects, Exactness, Level, Protocol
 from secagg.protocols.plain import Plain, Server
 from secagg.types import Role, client
 
@@ -93,8 +94,10 @@ class _Accuser(_Liar):
 
 
 def with_server(monkeypatch: pytest.MonkeyPatch, server: type[Server], **overrides: Any) -> None:
-    roles: Mapping[Role, Any] = {**Plain.roles, Role.SERVER: server}
-    faulty: Protocol = type("Faulty", (Plain,), {"roles": roles, **overrides})()
+    offering = Plain.levels[Level.CURIOUS]
+    roles: Mapping[Role, Any] = {**offering.roles, Role.SERVER: server}
+    levels = {Level.CURIOUS: replace(offering, roles=roles, **overrides)}
+    faulty: Protocol = type("Faulty", (Plain,), {"levels": levels})()
     before = protocols.get
     monkeypatch.setattr(protocols, "get", lambda name: faulty if name == "plain" else before(name))
 
@@ -121,9 +124,8 @@ def test_an_accusation_among_the_honest_is_a_finding(
 def test_a_protocol_that_claims_no_exact_sum_may_be_off(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    promised = Plain.levels[Level.CURIOUS]
-    vague = Guarantees(**{**vars(promised), "exactness": Exactness.BOUNDED_ERROR})
-    with_server(monkeypatch, _Liar, levels={Level.CURIOUS: vague})
+    promised = Plain.levels[Level.CURIOUS].guarantees
+    with_server(monkeypatch, _Liar, guarantees=replace(promised, exactness=Exactness.BOUNDED_ERROR))
     row = by_name(read(invoke))["plain"]
     assert (row.status, row.exact, row.claims_exact) == (DONE, False, False)
 
