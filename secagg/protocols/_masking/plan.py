@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from secagg.crypto import kdf
-from secagg.crypto.digest import digest, merkle_root
+from secagg.crypto.digest import digest
+from secagg.crypto.merkle import merkle_root
 from secagg.crypto.prg import mask_stream
 from secagg.crypto.shamir import SHARE_BYTES
 from secagg.errors import ParameterError
