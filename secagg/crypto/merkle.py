@@ -43,6 +43,19 @@ def merkle_root(leaves: Sequence[bytes]) -> bytes:
     return MerkleTree(leaves).root
 
 
+def padded(leaves: Sequence[bytes]) -> list[bytes]:
+    """The leaves, and empty ones up to a power of two: so all paths have one size.
+
+    For trees of leaves that are never empty themselves.
+    """
+    return [*leaves, *[b""] * (padded_count(len(leaves)) - len(leaves))]
+
+
+def padded_count(count: int) -> int:
+    """How many leaves `padded` makes of `count`, which is at least 1."""
+    return 1 << (count - 1).bit_length()
+
+
 def path_size(index: int, count: int) -> int:
     """Bytes of the audit path of leaf `index` of `count`."""
     nodes = 0
