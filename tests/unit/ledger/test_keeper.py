@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from conformance.scenario import Scenario
-from unit.ledger.world import DEVICE, VICTIM, keeper, opened, owner_of, scenario
+from unit.ledger.world import DEVICE, VICTIM, Claiming, keeper, opened, owner_of, scenario
 
 from secagg import protocols
 from secagg.crypto.rng import SystemRng, seeded
@@ -20,7 +20,6 @@ from secagg.errors import (
 from secagg.ledger import Keeper, Ledger, MemoryStorage
 from secagg.protocol import (
     Admission,
-    Adversary,
     ClientPolicy,
     Identity,
     Input,
@@ -28,7 +27,6 @@ from secagg.protocol import (
     Send,
     Session,
 )
-from secagg.protocols.secagg import SecAgg
 from secagg.types import Secret, client
 
 OF = scenario()
@@ -97,15 +95,6 @@ def test_a_party_that_remembers_nothing_is_refused(monkeypatch: pytest.MonkeyPat
     with pytest.raises(LocalProtocolError, match="a ledger cannot help"):
         keeper(ledger, OF)
     assert not ledger.knows(SESSION.id)
-
-
-class Claiming(SecAgg):
-    """Says that it withstands a lying server. It does nothing of the kind."""
-
-    levels = {
-        level: replace(promised, adversary=Adversary.LYING_SERVER)
-        for level, promised in SecAgg.levels.items()
-    }
 
 
 def sessions(count: int, training_round: int = 0) -> list[Session]:
