@@ -80,7 +80,7 @@ def test_equal_tasks_have_one_encoding() -> None:
         ({"min_clients": 10}, "min_clients = 10 of 10 clients, but only 9"),
         ({"clients": clients(3), "dropout": "0", "min_clients": 2}, "hides no honest input"),
         ({"clients": clients(2), "min_clients": 2, "dropout": "0"}, "hides no honest input"),
-        ({"level": Level.MALICIOUS, "corrupt": "0.7"}, "lower gamma or delta"),
+        ({"level": Level.MALICIOUS, "dropout": "0.45"}, "lower gamma or delta"),
         ({"bound": 1 << 62}, "ring of"),
     ],
 )
