@@ -147,6 +147,14 @@ class NeighbourModelMismatch(RemoteProtocolError):
         self.offered = offered
 
 
+class InconsistentCohort(RemoteProtocolError):
+    """A cohort without this client's keys, or another than the one that it signed."""
+
+
+class BeaconPassed(RemoteProtocolError):
+    """A graph is to be drawn from a round of the public beacon that was known before the keys."""
+
+
 class ShareDisputed(RemoteProtocolError):
     """A client says that the shares dealt to it are not those that their dealer committed to.
 

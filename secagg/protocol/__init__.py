@@ -3,8 +3,11 @@
 A protocol is a plan, plus one state machine per party: events in, effects out.
 """
 
+from secagg.protocol.beacon import Beacon, SignedBeacon, SimulatedBeacon
 from secagg.protocol.effects import (
     Accuse,
+    BeaconHead,
+    BeaconValue,
     Deadline,
     Done,
     Effect,
@@ -27,7 +30,7 @@ from secagg.protocol.guarantees import (
     Level,
     Validity,
 )
-from secagg.protocol.identity import Identities, Identity
+from secagg.protocol.identity import Admission, Identities, Identity
 from secagg.protocol.interface import Offering, Protocol, Traffic
 from secagg.protocol.party import DONE, FAILED, Fate, Party, on
 from secagg.protocol.policy import ClientPolicy
@@ -37,7 +40,11 @@ __all__ = [
     "DONE",
     "FAILED",
     "Accuse",
+    "Admission",
     "Adversary",
+    "Beacon",
+    "BeaconHead",
+    "BeaconValue",
     "Claim",
     "ClientPolicy",
     "Collusion",
@@ -65,6 +72,8 @@ __all__ = [
     "Roster",
     "Send",
     "Session",
+    "SignedBeacon",
+    "SimulatedBeacon",
     "Task",
     "Traffic",
     "Validity",

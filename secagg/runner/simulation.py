@@ -23,8 +23,11 @@ from secagg.errors import (
     UnknownParty,
     WrongSession,
 )
+from secagg.ledger import Ledger
 from secagg.protocol import (
     Accuse,
+    BeaconHead,
+    BeaconValue,
     ClientPolicy,
     Deadline,
     Done,
@@ -36,6 +39,7 @@ from secagg.protocol import (
     Protocol,
     Send,
     Session,
+    SimulatedBeacon,
 )
 from secagg.runner.faults import Faults, InOrder, Schedule
 from secagg.runner.isolation import EnclaveHost
@@ -69,7 +73,14 @@ class _Expire:
     phase: str
 
 
-_Action: TypeAlias = _Start | _Give | _Deliver | _Expire
+@dataclass(frozen=True)
+class _Read:
+    """Read from the public beacon what the party wants."""
+
+    who: PartyId
+
+
+_Action: TypeAlias = _Start | _Give | _Deliver | _Expire | _Read
 
 Elsewhere: TypeAlias = Callable[[PartyId, PartyId, Frame], None]
 """Sender, recipient and frame of a message for somebody who does not live here."""
@@ -87,11 +98,15 @@ def run(
     transcript: Transcript | None = None,
     identities: Identities | None = None,
     host: EnclaveHost | None = None,
+    ledgers: Mapping[PartyId, Ledger] | None = None,
 ) -> Outcome:
     """Run one session from start to end.
 
     Early messages are parked until their phase comes, late ones are dropped and counted, and when
     nothing else is left to happen the deadlines pass, the server's first.
+
+    A client whose ledger refuses the session, or a step of it, takes no further part, and its
+    `PartyReport.refusal` says why; the others go on without it.
 
     Args:
         protocol: of the session.
@@ -107,14 +122,18 @@ def run(
         host: the process in which the protocol's isolated role lives; without one it lives here.
             The clients then trust the SIMULATED platform of that process. It serves any number of
             sessions, one after the other, until it ends; the session in which it ends is lost.
+        ledgers: of clients, each open; a client that is killed opens its own again. What they do
+            counts for their clients. This is a simulation: where the protocol promises to withstand
+            a lying server, a client that was given none gets one in memory, which ends with the run
+            and so knows of no session but this one. Other clients need none.
 
     Raises:
         ParameterError: the plan is not the protocol's own.
         PolicyError: the clients refuse the plan or the roster.
         ModelMismatch: an identity says that its client received another model.
         InputError: a vector that is no input of this plan.
-        LocalProtocolError: inputs or faults of somebody who has no part in the session, or a
-            session that the host's process has opened before.
+        LocalProtocolError: inputs, faults or ledgers of somebody who has no part in the session, a
+            ledger of another owner or job, or a session that the host's process has opened before.
     """
     offering = protocol.at(session.plan.task.level)
     if offering.identified and identities is None:
@@ -127,11 +146,13 @@ def run(
         session = replace(session, roster=identities.roster)
     if host is not None and identities is not None:
         identities = identities.trusting(host.ready.root)
-    faults, plan = faults or Faults(), session.plan
-    strangers = {*inputs, *faults.lost, *faults.kills} - session.members
-    if strangers or any(party.role is not Role.CLIENT for party in inputs):
+    faults, plan, ledgers = faults or Faults(), session.plan, ledgers or {}
+    strangers = {*inputs, *faults.lost, *faults.kills, *ledgers} - session.members
+    strangers |= {party for party in (*inputs, *ledgers) if party.role is not Role.CLIENT}
+    if strangers:
         raise LocalProtocolError(
-            f"inputs and faults concern the session's parties, got {sorted(strangers)}"
+            "faults concern the session's parties, inputs and ledgers its clients, got"
+            f" {sorted(strangers)}"
         )
     seats = [
         Seat(
@@ -144,10 +165,12 @@ def run(
             set(faults.kills.get(party, ())),
             None if identities is None else identities.of.get(party),
             host if party.role in protocol.isolated else None,
+            ledgers.get(party),
         )
         for party in plan.parties
     ]
-    return Driver(seats, inputs, faults, schedule, transcript).run()
+    beacon = None if identities is None else identities.beacon
+    return Driver(seats, inputs, faults, schedule, transcript, beacon=beacon).run()
 
 
 class Driver:
@@ -160,6 +183,8 @@ class Driver:
         schedule: the order in which things happen; by default as sent.
         observer: who is told of every message at its recipient.
         elsewhere: where messages go whose recipient does not live here.
+        beacon: SIMULATED, for parties that want to know what it says. A round passes whenever
+            somebody waits for one.
         late: whether inputs are given one by one, when nothing else is left to do and their client
             can go no further without: then no more than one waits in memory.
     """
@@ -173,6 +198,7 @@ class Driver:
         observer: Observer | None = None,
         *,
         elsewhere: Elsewhere | None = None,
+        beacon: SimulatedBeacon | None = None,
         late: bool = False,
     ) -> None:
         self._seats = {seat.me: seat for seat in seats}
@@ -181,6 +207,8 @@ class Driver:
         self._schedule = schedule or InOrder()
         self._observer = observer
         self._elsewhere = elsewhere
+        self._beacon = beacon
+        self._beacon_round = 1
         self._began = time.monotonic()
         self._outcome = Outcome()
         self._steps = 0
@@ -231,7 +259,7 @@ class Driver:
     def outcome(self) -> Outcome:
         """What it came to."""
         for party, seat in self._seats.items():
-            seat.report.phase = seat.party.phase
+            seat.report.phase = seat.phase
             self._outcome.parties[party] = seat.report
         if self._outcome.total is None and self._outcome.failure is None:
             reports = [
@@ -258,7 +286,7 @@ class Driver:
         while not seat.gone:
             seat.restore()
             try:
-                self._carry_out(seat, seat.party.resume())
+                self._carry_out(seat, seat.resume())
                 return
             except Killed:
                 continue
@@ -281,15 +309,15 @@ class Driver:
     def _perform(self, seat: Seat, action: _Action) -> None:
         match action:
             case _Start():
-                with seat.on_the_clock():
-                    effects = seat.party.start()
-                self._carry_out(seat, effects)
+                self._carry_out(seat, seat.start())
                 seat.started = True
                 self._settle(seat)
             case _Give():
                 self._offer(seat, action, Input(self._inputs[seat.me]), seat.me)
             case _Expire(phase=phase):
                 self._offer(seat, action, Deadline(phase), seat.me)
+            case _Read():
+                self._read_beacon(seat, action)
             case _Deliver(frame=frame):
                 self._deliver(seat, action, frame)
 
@@ -316,14 +344,23 @@ class Driver:
         if fate == "early":
             self._parked.setdefault(seat.me, []).append(action)
         elif fate == "now":
-            with seat.on_the_clock():
-                effects = seat.party.handle(event, sender)
-            self._carry_out(seat, effects)
+            self._carry_out(seat, seat.handle(event, sender))
             self._settle(seat)
         return fate
 
+    def _read_beacon(self, seat: Seat, action: _Action) -> None:
+        party, beacon = seat.party, self._beacon
+        if party.wants(BeaconHead):
+            self._offer(seat, action, BeaconHead(self._beacon_round), seat.me)
+        elif party.wants(BeaconValue) and beacon is not None:
+            number = party.beacon_round
+            self._beacon_round = max(self._beacon_round, number)
+            self._offer(seat, action, BeaconValue(number, beacon.value(number)), seat.me)
+
     def _settle(self, seat: Seat) -> None:
         self._steps += 1
+        if seat.party.wants(BeaconHead) or seat.party.wants(BeaconValue):
+            self._pending.append(_Read(seat.me))
         seat.note_phase(self._steps)
         self._pending.extendleft(reversed(self._parked.pop(seat.me, [])))
         if self._late.get(seat.me) == seat.party.phase:

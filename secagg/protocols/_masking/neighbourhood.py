@@ -30,6 +30,11 @@ class Neighbourhood:
             CompleteGraph(size) if plan.complete else draw_graph(size, plan.degree, graph_seed)
         )
 
+    @property
+    def complete(self) -> bool:
+        """Whether everybody is everybody's neighbour."""
+        return isinstance(self._graph, CompleteGraph)
+
     def neighbours(self, number: int) -> list[int]:
         """A client's neighbours, ascending."""
         return [self._members[other] for other in self._graph.neighbours(self._position(number))]

@@ -21,6 +21,7 @@ from secagg.protocols._masking.keyring import PublicKeys
 from secagg.types import PartyId, Secret, client
 
 KEYS: Final = "masking keys"
+COHORT: Final = "masking cohort"
 SHARES: Final = "masking shares"
 VECTOR: Final = "masked vector"
 SURVIVORS: Final = "masking survivors"
@@ -55,6 +56,20 @@ def keys_statement(
 def keys_leaf(owner: PartyId, keys: PublicKeys, signature: bytes) -> bytes:
     """A client's leaf under the cohort root."""
     return encode_party(owner) + keys.channel + keys.mask + signature
+
+
+def cohort_statement(
+    session_id: bytes, signer: PartyId, cohort: bytes, root: bytes, beacon_round: bytes
+) -> bytes:
+    """The signer saw these keys fixed before this round of the beacon came."""
+    return join_framed(session_id, encode_party(signer), cohort, root, beacon_round)
+
+
+def graph_seed(
+    session_id: bytes, cohort: bytes, root: bytes, beacon_round: bytes, value: bytes
+) -> bytes:
+    """What the graph is drawn from: all that was fixed, and then what nobody knew."""
+    return digest("graph", session_id, cohort, root, beacon_round, value)
 
 
 def share_commitment(
