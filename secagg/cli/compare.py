@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import click
-import msgspec
+from msgspec.structs import asdict
 
 from fl.results import (
     ABORTED,
@@ -28,7 +28,7 @@ from fl.workload import Source
 from secagg import kernels, protocols
 from secagg.cli import machine, options, output
 from secagg.cli.exits import Exit
-from secagg.cli.machine import Build, Load, Machine
+from secagg.cli.machine import Circumstances
 from secagg.errors import ParameterError, UnavailableError
 from secagg.protocol import Level
 
@@ -36,15 +36,9 @@ SCHEMA: Final = "secagg.compare/1"
 ROW_SCHEMA: Final = "secagg.compare.row/1"
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
+class Header(Circumstances, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """Everything but the rows: what was run, where, on what."""
 
-    secagg: Build
-    machine: Machine
-    load: Load
-    versions: dict[str, str]
-    started: str
-    argv: list[str]
     settings: Settings
     data: Source
     training: Learned
@@ -127,17 +121,12 @@ def command(
     kernel = kernels.level()
     if not quiet:
         _announce(settings, kernel)
-    started, before = machine.now(), machine.load()
+    began = machine.begin()
     with output.progress(steps(settings), quiet) as notify:
         result = compare(settings, notify)
     code = verdict(result.rows, asked=bool(names))
     header = Header(
-        secagg=machine.build(),
-        machine=machine.machine(),
-        load=Load(before=before, after=machine.load()),
-        versions=machine.versions(),
-        started=started,
-        argv=["secagg", *argv],
+        **began.circumstances(argv),
         settings=settings,
         data=result.data,
         training=result.training,
@@ -193,12 +182,11 @@ def _announce(settings: Settings, kernel: str) -> None:
 
 
 def _report(header: Header, result: Comparison) -> output.Report:
-    fields = {name: getattr(header, name) for name in Header.__struct_fields__}
     return output.Report(
-        document=Document(**fields, rows=result.rows),
+        document=Document(**asdict(header) | {"rows": result.rows}),
         lines=[
             header,
-            *(Line(**_fields(row)) for row in result.rows),
+            *(Line(**asdict(row)) for row in result.rows),
         ],
         columns=_columns(result),
         rows=[_flat(row) for row in result.rows],
@@ -207,12 +195,8 @@ def _report(header: Header, result: Comparison) -> output.Report:
     )
 
 
-def _fields(row: Row) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__struct_fields__}
-
-
 def _flat(row: Row) -> dict[str, Any]:
-    return _fields(row) | {
+    return asdict(row) | {
         "client_cpu_seconds": _mean(row.client_cpu_seconds),
         "server_cpu_seconds": _mean(row.server_cpu_seconds),
         **{role: average.mean for role, average in row.role_cpu_seconds.items()},

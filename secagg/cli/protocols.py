@@ -134,7 +134,7 @@ def _row(protocol: Protocol, level: Level, offering: Offering) -> Row:
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    flat: dict[str, Any] = {name: getattr(row, name) for name in row.__struct_fields__}
+    flat: dict[str, Any] = msgspec.structs.asdict(row)
     for kind in KINDS:
         flat[kind] = flat[kind] and flat[kind].name
     return flat | {"rounds": len(row.client_messages) or None}

@@ -51,34 +51,15 @@ class Ledger:
     """
 
     def __init__(
-        self,
-        storage: Storage,
-        owner: Owner,
-        device: Secret,
-        rng: Rng,
-        sessions_per_round: int,
-        chain: Chain,
-        log: Log,
+        self, storage: Storage, owner: Owner, device: Secret, rng: Rng, sessions_per_round: int
     ) -> None:
         self.owner = owner
         self._storage = storage
+        self._device = device
         self._rng = rng
         self._cap = sessions_per_round
-        self._chain = chain
         self._sealer = Sealer(owner.digest, device)
-        self._count = len(log.entries)
-        self._link = log.link(self._count)
-        self._lives: dict[bytes, _Life] = {}
-        self._usable = True
-        for number, placed in enumerate(log.entries):
-            if not self._fits(placed.entry):
-                raise LedgerCorrupt(
-                    f"a {type(placed.entry).__name__} entry that cannot follow those before it",
-                    place=storage.place,
-                    entry=number,
-                    offset=placed.offset,
-                )
-            self._apply(placed.entry)
+        self._load()
 
     @classmethod
     def create(cls, storage: Storage, owner: Owner, device: Secret, rng: Rng) -> None:
@@ -119,21 +100,16 @@ class Ledger:
         _check_device(device)
         if sessions_per_round < 1:
             raise ParameterError(f"a round has at least one session, got {sessions_per_round}")
-        data, mark = storage.load()
-        try:
-            chain, log = Chain.read(data, owner, device, storage.place)
-            marked = chain.marked(mark, log, storage.place)
-            ledger = cls(storage, owner, device, rng, sessions_per_round, chain, log)
-            if log.torn:
-                # Its append was never finished, so nothing that follows it was carried out.
-                storage.cut(log.end)
-            if marked != ledger._count:
-                storage.replace_mark(chain.mark(ledger._count, ledger._link))
-            ledger._tidy()
-        except BaseException:
-            storage.close()
-            raise
-        return ledger
+        return cls(storage, owner, device, rng, sessions_per_round)
+
+    def reopen(self) -> None:
+        """Close it and open it again: all that it knows comes from its storage once more.
+
+        Raises:
+            LedgerError: as `open`; it is closed then.
+        """
+        self.close()
+        self._load()
 
     def knows(self, session: bytes) -> bool:
         """Whether this session was opened here, be it over or not."""
@@ -146,6 +122,10 @@ class Ledger:
             for life in self._lives.values()
             if life.opened.training_round == training_round
         )
+
+    def opened(self, training_round: int) -> int:
+        """How many sessions of this training round were opened, whatever became of them."""
+        return sum(life.opened.training_round == training_round for life in self._lives.values())
 
     def open_session(self, session: bytes, training_round: int) -> None:
         """Open a session, before its first message. Its key is drawn here.
@@ -160,8 +140,7 @@ class Ledger:
             raise self._refused(f"session {_short(session)} was opened before")
         if self.answered(training_round):
             raise self._refused(f"a session of training round {training_round} was answered")
-        opened = sum(x.opened.training_round == training_round for x in self._lives.values())
-        if opened >= self._cap:
+        if self.opened(training_round) >= self._cap:
             raise self._refused(
                 f"expected at most {self._cap} sessions in training round {training_round}, got one"
                 " more"
@@ -232,6 +211,39 @@ class Ledger:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _load(self) -> None:
+        """Read and check everything, and put in order what a crash left."""
+        storage = self._storage
+        data, mark = storage.load()
+        try:
+            self._chain, log = Chain.read(data, self.owner, self._device, storage.place)
+            marked = self._chain.marked(mark, log, storage.place)
+            self._count = len(log.entries)
+            self._link = log.link(self._count)
+            self._lives: dict[bytes, _Life] = {}
+            self._replay(log)
+            if log.torn:
+                # Its append was never finished, so nothing that follows it was carried out.
+                storage.cut(log.end)
+            if marked != self._count:
+                storage.replace_mark(self._chain.mark(self._count, self._link))
+            self._tidy()
+        except BaseException:
+            storage.close()
+            raise
+        self._usable = True
+
+    def _replay(self, log: Log) -> None:
+        for number, placed in enumerate(log.entries):
+            if not self._fits(placed.entry):
+                raise LedgerCorrupt(
+                    f"a {type(placed.entry).__name__} entry that cannot follow those before it",
+                    place=self._storage.place,
+                    entry=number,
+                    offset=placed.offset,
+                )
+            self._apply(placed.entry)
 
     def _finish(self, life: _Life, record: Record) -> None:
         session, number = life.opened.session, len(life.records)

@@ -27,7 +27,7 @@ from secagg.protocol.guarantees import (
     Level,
     Validity,
 )
-from secagg.protocol.identity import Identities, Identity
+from secagg.protocol.identity import Admission, Identities, Identity
 from secagg.protocol.interface import Offering, Protocol, Traffic
 from secagg.protocol.party import DONE, FAILED, Fate, Party, on
 from secagg.protocol.policy import ClientPolicy
@@ -37,6 +37,7 @@ __all__ = [
     "DONE",
     "FAILED",
     "Accuse",
+    "Admission",
     "Adversary",
     "Claim",
     "ClientPolicy",

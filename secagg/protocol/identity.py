@@ -1,7 +1,8 @@
 """What a party brings along from its own side: its key, whom it trusts, its time, its model.
 
-Only protocols that say so (`Protocol.identified`) need this; their rosters carry the clients'
-public keys. `Identities` draws all of them for a simulation.
+Only protocols that say so (`Protocol.identified`) need keys; their rosters carry the clients'
+public keys. `Identities` draws all of them for a simulation. An `Admission` belongs to one session
+and is made by whoever keeps the client's ledger.
 """
 
 from __future__ import annotations
@@ -12,8 +13,34 @@ from dataclasses import dataclass, field, replace
 from secagg.attestation import Policy, SimulatedPlatform
 from secagg.crypto.rng import SEED_BYTES
 from secagg.crypto.signing import SigningKey
-from secagg.protocol.task import NO_MODEL, Plan, Roster
+from secagg.protocol.task import NO_MODEL, Plan, Roster, Session
 from secagg.types import PartyId, Rng, Secret
+
+
+@dataclass(frozen=True)
+class Admission:
+    """The word of a ledger's keeper: the session is open there before anything is said in it.
+
+    It guards against a driver that forgot the ledger, not against a driver: anybody can write one.
+
+    Attributes:
+        session: the id of the session that is open.
+        job: the job of the ledger.
+        training_round: the round that the session was opened in.
+    """
+
+    session: bytes
+    job: str
+    training_round: int
+
+    @classmethod
+    def to(cls, session: Session) -> Admission:
+        """The one admission that fits a session."""
+        return cls(session.id, session.job, session.training_round)
+
+    def __str__(self) -> str:
+        place = f"training round {self.training_round} of job {self.job!r}"
+        return f"session {self.session.hex()[:16]} in {place}"
 
 
 @dataclass(frozen=True)
@@ -27,6 +54,8 @@ class Identity:
         now: seconds since 1970 by the party's own clock, read by its driver when it joined.
         model_digest: `model_digest` of the model and configuration that a client received, over
             the bytes as they came. It may be missing where no lying server is withstood.
+        admission: of the session that this is for, by the keeper of the client's ledger. It may be
+            missing where no lying server is withstood.
     """
 
     key: SigningKey | None = None
@@ -34,6 +63,7 @@ class Identity:
     platform: SimulatedPlatform | None = field(default=None, repr=False)
     now: int = 0
     model_digest: bytes | None = None
+    admission: Admission | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import msgspec
 from secagg.errors import LocalProtocolError, ParameterError, PolicyError
 from secagg.protocol.effects import Record
 from secagg.protocol.guarantees import Adversary, Guarantees, Level
-from secagg.protocol.identity import Identity
+from secagg.protocol.identity import Admission, Identity
 from secagg.protocol.party import Party
 from secagg.protocol.policy import ClientPolicy
 from secagg.protocol.task import Plan, Session, Task
@@ -113,17 +113,20 @@ class Protocol(ABC):
     ) -> Party:
         """A party ready to start. It has checked the plan by deriving it again from the task.
 
-        A client has also checked plan and roster against its own policy, and the model against
-        what it received itself. How many sessions of a training round it opens is its ledger's
-        to count (`ClientPolicy.admit_session`).
+        A client has also checked plan and roster against its own policy, the model against what
+        it received itself, and, where a lying server is withstood, that somebody keeps a ledger
+        for it in which this session is open. The last is a guard against a driver's mistake, not
+        against the driver, who can write any admission. How many sessions of a training round may
+        be opened is the ledger's to count (`ClientPolicy.admit_session`).
 
         Raises:
             PolicyError: the plan is not the one that this protocol derives from the task, or the
                 session offers a client less than its policy demands.
             ModelMismatch: a client was given another model than the session's.
             ParameterError: the protocol does not offer the task's level, or derives no plan.
-            LocalProtocolError: `me` has no part in this session, or a client that is to withstand
-                a lying server does not say which model it received.
+            LocalProtocolError: `me` has no part in this session, a client that is to withstand a
+                lying server does not say which model it received or has no admission, or a
+                client's admission is to another session.
         """
         plan = session.plan
         offering = self.at(plan.task.level)
@@ -135,6 +138,7 @@ class Protocol(ABC):
             policy.admit(plan, guarantees)
             policy.admit_roster(session.roster)
             _check_model(session, identity, guarantees)
+            _check_admission(session, identity, guarantees)
         if not offering.identified:
             return offering.roles[me.role](session, me, rng)
         if identity is None:
@@ -201,4 +205,16 @@ def _check_model(session: Session, identity: Identity | None, promised: Guarante
         raise LocalProtocolError(
             "against a lying server a client brings the digest of the model that it received: the"
             " session's word is the server's"
+        )
+
+
+def _check_admission(session: Session, identity: Identity | None, promised: Guarantees) -> None:
+    fitting = Admission.to(session)
+    own = identity.admission if identity is not None else None
+    if own is not None and own != fitting:
+        raise LocalProtocolError(f"expected an admission to {fitting}, got one to {own}")
+    if own is None and promised.adversary.at_least(Adversary.LYING_SERVER):
+        raise LocalProtocolError(
+            "against a lying server a client answers only what its ledger has opened: open"
+            f" {fitting} in one (secagg.ledger.Keeper)"
         )

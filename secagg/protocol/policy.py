@@ -25,7 +25,8 @@ class ClientPolicy(msgspec.Struct, frozen=True, kw_only=True):
         authority: the public key that must have signed the roster; None for any roster, which
             level `malicious` does not allow.
         least_epoch: the oldest roster accepted. Raised to every epoch that the client has seen.
-        sessions_per_round: how many sessions of one training round of a job may be answered.
+        sessions_per_round: how many sessions of one training round of a job may be opened. A ledger
+            answers one of them at most.
 
     Raises:
         ParameterError: on construction, for a value that no policy can have, or for level
@@ -112,8 +113,8 @@ class ClientPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
         Args:
             session: about to be opened.
-            opened: how many other sessions of its job and training round this client has answered,
-                or opened and may still answer, by its ledger.
+            opened: how many other sessions of its job and training round this client has opened,
+                whatever became of them, by its ledger.
 
         Raises:
             PolicyError: naming the field, what is demanded and what is offered.

@@ -22,6 +22,8 @@ class PartyReport:
         late: messages that came too late, or a second time.
         refused: what could not be opened, with the reason.
         failure: why it failed, if it did.
+        refusal: the same as an error, if it was the client's own ledger that kept it out or stopped
+            it: a client that is refused sends nothing more, and to the others it is a dropout.
     """
 
     phase: str = ""
@@ -33,6 +35,7 @@ class PartyReport:
     late: int = 0
     refused: list[SecaggError] = field(default_factory=list)
     failure: str | None = None
+    refusal: SecaggError | None = None
 
 
 @dataclass

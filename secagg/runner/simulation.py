@@ -23,6 +23,7 @@ from secagg.errors import (
     UnknownParty,
     WrongSession,
 )
+from secagg.ledger import Ledger
 from secagg.protocol import (
     Accuse,
     ClientPolicy,
@@ -87,11 +88,15 @@ def run(
     transcript: Transcript | None = None,
     identities: Identities | None = None,
     host: EnclaveHost | None = None,
+    ledgers: Mapping[PartyId, Ledger] | None = None,
 ) -> Outcome:
     """Run one session from start to end.
 
     Early messages are parked until their phase comes, late ones are dropped and counted, and when
     nothing else is left to happen the deadlines pass, the server's first.
+
+    A client whose ledger refuses the session, or a step of it, takes no further part, and its
+    `PartyReport.refusal` says why; the others go on without it.
 
     Args:
         protocol: of the session.
@@ -107,14 +112,18 @@ def run(
         host: the process in which the protocol's isolated role lives; without one it lives here.
             The clients then trust the SIMULATED platform of that process. It serves any number of
             sessions, one after the other, until it ends; the session in which it ends is lost.
+        ledgers: of clients, each open; a client that is killed opens its own again. What they do
+            counts for their clients. This is a simulation: where the protocol promises to withstand
+            a lying server, a client that was given none gets one in memory, which ends with the run
+            and so knows of no session but this one. Other clients need none.
 
     Raises:
         ParameterError: the plan is not the protocol's own.
         PolicyError: the clients refuse the plan or the roster.
         ModelMismatch: an identity says that its client received another model.
         InputError: a vector that is no input of this plan.
-        LocalProtocolError: inputs or faults of somebody who has no part in the session, or a
-            session that the host's process has opened before.
+        LocalProtocolError: inputs, faults or ledgers of somebody who has no part in the session, a
+            ledger of another owner or job, or a session that the host's process has opened before.
     """
     offering = protocol.at(session.plan.task.level)
     if offering.identified and identities is None:
@@ -127,11 +136,13 @@ def run(
         session = replace(session, roster=identities.roster)
     if host is not None and identities is not None:
         identities = identities.trusting(host.ready.root)
-    faults, plan = faults or Faults(), session.plan
-    strangers = {*inputs, *faults.lost, *faults.kills} - session.members
-    if strangers or any(party.role is not Role.CLIENT for party in inputs):
+    faults, plan, ledgers = faults or Faults(), session.plan, ledgers or {}
+    strangers = {*inputs, *faults.lost, *faults.kills, *ledgers} - session.members
+    strangers |= {party for party in (*inputs, *ledgers) if party.role is not Role.CLIENT}
+    if strangers:
         raise LocalProtocolError(
-            f"inputs and faults concern the session's parties, got {sorted(strangers)}"
+            "faults concern the session's parties, inputs and ledgers its clients, got"
+            f" {sorted(strangers)}"
         )
     seats = [
         Seat(
@@ -144,6 +155,7 @@ def run(
             set(faults.kills.get(party, ())),
             None if identities is None else identities.of.get(party),
             host if party.role in protocol.isolated else None,
+            ledgers.get(party),
         )
         for party in plan.parties
     ]
@@ -231,7 +243,7 @@ class Driver:
     def outcome(self) -> Outcome:
         """What it came to."""
         for party, seat in self._seats.items():
-            seat.report.phase = seat.party.phase
+            seat.report.phase = seat.phase
             self._outcome.parties[party] = seat.report
         if self._outcome.total is None and self._outcome.failure is None:
             reports = [
@@ -258,7 +270,7 @@ class Driver:
         while not seat.gone:
             seat.restore()
             try:
-                self._carry_out(seat, seat.party.resume())
+                self._carry_out(seat, seat.resume())
                 return
             except Killed:
                 continue
@@ -281,9 +293,7 @@ class Driver:
     def _perform(self, seat: Seat, action: _Action) -> None:
         match action:
             case _Start():
-                with seat.on_the_clock():
-                    effects = seat.party.start()
-                self._carry_out(seat, effects)
+                self._carry_out(seat, seat.start())
                 seat.started = True
                 self._settle(seat)
             case _Give():
@@ -316,9 +326,7 @@ class Driver:
         if fate == "early":
             self._parked.setdefault(seat.me, []).append(action)
         elif fate == "now":
-            with seat.on_the_clock():
-                effects = seat.party.handle(event, sender)
-            self._carry_out(seat, effects)
+            self._carry_out(seat, seat.handle(event, sender))
             self._settle(seat)
         return fate
 

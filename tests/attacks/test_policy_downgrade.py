@@ -5,7 +5,8 @@ Seen: what its own clients send, and the released sum.
 Goal: the victim takes part in what its user never accepted. With a cohort of the server's own the
 victim's input follows by subtraction, bit for bit.
 Protection: the client's own `ClientPolicy`, checked where its party is made. Each test takes out
-one field, which is what its laxest value does, or the check of the plan itself.
+one field, which is what its laxest value does, or the check of the plan itself. Sessions of a round
+are counted by the client's ledger, and are counted by nobody without one.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from unit.enrolment.people import END, NOW, START, public, signing_key
 from secagg import enrolment, kernels, protocols
 from secagg.crypto.rng import seeded
 from secagg.enrolment import Document, Reason
-from secagg.errors import PolicyError, RosterRefused
+from secagg.errors import PolicyError, RosterRefused, SessionRefused
+from secagg.ledger import Ledger
 from secagg.protocol import ClientPolicy, Level, Roster, Session, Task, interface
 from secagg.runner import run
-from secagg.types import RingVector, client
+from secagg.runner.seat import ledger_in_memory
+from secagg.types import PartyId, RingVector, client
 
 VICTIM = client(2)
 AUTHORITY, SERVER_KEY = signing_key(1_000), signing_key(1_001)
@@ -165,32 +168,49 @@ def test_with_it_the_plan_is_refused() -> None:
     assert refused.value.field in ("threshold", "smallest_cohort")
 
 
-def read_by_difference(policy: ClientPolicy) -> tuple[RingVector, RingVector]:
-    """A10 inside one round: the server opens it again with one honest client fewer."""
+def read_by_difference(
+    policy: ClientPolicy, *, kept: bool = False
+) -> tuple[RingVector, RingVector]:
+    """A10 inside one round: the server opens it again with one honest client fewer.
+
+    Without ledgers nobody counts the sessions; with them every client does, in both runs.
+    """
     clients = tuple(client(number) for number in range(6))
     protocol, rng = protocols.get("secagg"), seeded(3)
     totals = []
     vectors = {who: np.frombuffer(rng.bytes(9), dtype=np.uint8) for who in clients}
     without = tuple(who for who in clients if who != VICTIM)
-    for opened, members in enumerate((clients, without)):
+    ledgers: dict[PartyId, Ledger] = {}
+    for members in (clients, without):
         plan = protocol.plan(Task(clients=members, length=9, bound=255))
         session = Session.fresh(plan, rng, job="job", training_round=4)
-        policy.admit_session(session, opened)
+        if kept and not ledgers:
+            ledgers = {who: ledger_in_memory(session, who, policy, rng) for who in clients}
         inputs = {who: vectors[who].astype(plan.ring.dtype) for who in members}
-        outcome = run(protocol, session, inputs, rng, policy=policy)
+        own = {who: ledger for who, ledger in ledgers.items() if who in members}
+        outcome = run(protocol, session, inputs, rng, policy=policy, ledgers=own)
+        for report in outcome.parties.values():
+            if report.refusal is not None:
+                raise report.refusal
         totals.append(kernels.decode_signed(outcome.sum(), plan.ring))
     return (totals[0] - totals[1]).astype(np.uint8), vectors[VICTIM]
 
 
-def test_without_a_cap_on_sessions_the_difference_of_two_sums_is_the_victim() -> None:
-    found, put_in = read_by_difference(ClientPolicy(sessions_per_round=2))
+def test_without_ledgers_the_difference_of_two_sums_is_the_victim() -> None:
+    found, put_in = read_by_difference(ClientPolicy())
     np.testing.assert_array_equal(found, put_in)
 
 
-def test_with_it_the_second_session_of_the_round_is_refused() -> None:
+def test_with_them_the_second_session_of_the_round_is_refused() -> None:
     with pytest.raises(PolicyError) as refused:
-        read_by_difference(ClientPolicy())
+        read_by_difference(ClientPolicy(), kept=True)
     assert refused.value.field == "sessions_per_round"
+
+
+def test_with_them_no_policy_allows_a_second_answer() -> None:
+    """A policy may allow a round to be begun again, but not to be answered again."""
+    with pytest.raises(SessionRefused, match="a session of training round 4 was answered"):
+        read_by_difference(ClientPolicy(sessions_per_round=2), kept=True)
 
 
 def test_a_roster_of_the_servers_own_authority_is_refused_by_the_driver_as_well() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from secagg import protocols
 from secagg.attestation import measure_installed
 from secagg.crypto.rng import seeded, uniform_below
 from secagg.protocol import (
+    Admission,
     ClientPolicy,
     Identities,
     Identity,
@@ -101,7 +102,11 @@ class Scenario:
         return Identities.drawn(self.plan, self.rng, measure_installed().value)
 
     def identity(self, who: PartyId) -> Identity | None:
-        return None if self.identities is None else self.identities.of.get(who)
+        """With the word of a ledger's keeper, as a party that is driven without one needs it."""
+        own = None if self.identities is None else self.identities.of.get(who)
+        if own is None or who.role is not Role.CLIENT:
+            return own
+        return replace(own, admission=Admission.to(self.session))
 
     def _draw(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         bound = self.plan.task.bound

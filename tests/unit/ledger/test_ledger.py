@@ -273,6 +273,31 @@ def test_a_ledger_is_not_made_twice_nor_opened_twice() -> None:
     opened(storage, SESSION)
 
 
+def test_reopened_it_knows_what_its_storage_knows_and_nothing_else() -> None:
+    storage = created()
+    ledger = opened(storage, SESSION, cap=2)
+    ledger.open_session(FIRST, 0)
+    ledger.remember(FIRST, started())
+    before = (storage.log, storage.mark, {name: dict(of) for name, of in storage.stored.items()})
+    ledger.open_session(SECOND, 0)
+    assert ledger.opened(0) == 2
+    storage.log, storage.mark, storage.stored = before
+    ledger.reopen()
+    assert (ledger.opened(0), ledger.opened(1)) == (1, 0)
+    assert not ledger.knows(SECOND)
+    assert [record.head for record in ledger.records(FIRST)] == [started().head]
+    with pytest.raises(LedgerBusy):
+        opened(storage, SESSION)
+    storage.mark = b""
+    with pytest.raises(LedgerMissing, match="no mark"):
+        ledger.reopen()
+    with pytest.raises(LedgerUnavailable, match="open it again"):
+        ledger.records(FIRST)
+    storage.mark = before[1]
+    ledger.reopen()
+    ledger.open_session(SECOND, 0)
+
+
 def test_another_owner_job_or_device_is_refused() -> None:
     storage = created()
     for owner in (

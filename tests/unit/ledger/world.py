@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from conformance.scenario import Scenario
@@ -10,8 +11,19 @@ from conformance.scenario import Scenario
 from secagg import protocols
 from secagg.crypto.rng import SystemRng
 from secagg.ledger import Keeper, Ledger, MemoryStorage, Owner, Storage
-from secagg.protocol import ClientPolicy, Done, Effect, Input, Send, Session
-from secagg.types import SERVER, PartyId, RingVector, Secret, client
+from secagg.protocol import (
+    ClientPolicy,
+    Done,
+    Effect,
+    Identity,
+    Input,
+    Level,
+    Party,
+    Send,
+    Session,
+)
+from secagg.protocols.secagg import SecAgg
+from secagg.types import SERVER, PartyId, RingVector, Rng, Secret, client
 from secagg.wire import Frame
 
 DEVICE = Secret(bytes(range(32)))
@@ -36,6 +48,23 @@ def keeper(ledger: Ledger, of: Scenario) -> Keeper:
     """With fresh randomness each time: what is sent again must come from the ledger."""
     policy = ClientPolicy.accepting(of.plan)
     return Keeper(ledger, of.protocol, of.session, VICTIM, SystemRng(), policy)
+
+
+class Claiming(SecAgg):
+    """Says that it withstands a lying server. It does nothing of the kind."""
+
+    levels = {
+        Level.CURIOUS: replace(
+            SecAgg.levels[Level.CURIOUS],
+            guarantees=SecAgg.levels[Level.MALICIOUS].guarantees,
+            identified=True,
+        )
+    }
+
+    def identified_party(
+        self, session: Session, me: PartyId, rng: Rng, identity: Identity
+    ) -> Party:
+        return self.at(Level.CURIOUS).roles[me.role](session, me, rng)
 
 
 class Crash(Exception):

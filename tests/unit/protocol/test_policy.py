@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from secagg import protocols
 from secagg.crypto.rng import seeded
 from secagg.errors import LocalProtocolError, ModelMismatch, ParameterError, PolicyError
 from secagg.protocol import (
+    Admission,
     Adversary,
     ClientPolicy,
     Identities,
@@ -250,11 +252,59 @@ def test_against_a_lying_server_a_client_says_which_model_it_received() -> None:
     offered = Session.fresh(plan, seeded(1), roster=drawn.roster, model_digest=bytes(32))
     policy = ClientPolicy.accepting(plan, drawn.roster)
     assert policy.level is Level.MALICIOUS
-    for identity in (None, Identity(drawn.of[client(0)].key)):
+    admission = Admission.to(offered)
+    for identity in (None, Identity(drawn.of[client(0)].key, admission=admission)):
         with pytest.raises(LocalProtocolError, match="digest of the model that it received"):
             protocol.party(offered, client(0), seeded(1), policy, identity)
-    assert protocol.party(offered, client(0), seeded(1), policy, drawn.of[client(0)])
+    complete = replace(drawn.of[client(0)], admission=admission)
+    assert protocol.party(offered, client(0), seeded(1), policy, complete)
     assert protocol.party(offered, SERVER, seeded(1), policy)
+
+
+def test_against_a_lying_server_a_client_has_a_session_that_its_ledger_opened() -> None:
+    protocol = Claiming()
+    plan = protocol.plan(Task(clients=CLIENTS, length=5, bound=10, level=Level.MALICIOUS))
+    offered = Session.fresh(plan, seeded(1), job="job", training_round=4, roster=ROSTER)
+    policy = ClientPolicy.accepting(plan, ROSTER)
+    without = Identity(model_digest=offered.model_digest)
+    for make in (protocol.party, partial(protocol.restore, records=())):
+        with pytest.raises(
+            LocalProtocolError, match=r"open session \w{16} in training round 4 of"
+        ) as no:
+            make(offered, client(0), seeded(1), policy, identity=without)
+        assert "secagg.ledger.Keeper" in str(no.value)
+        assert offered.id.hex()[:16] in str(no.value)
+        assert make(
+            offered,
+            client(0),
+            seeded(1),
+            policy,
+            identity=replace(without, admission=Admission.to(offered)),
+        )
+    assert protocol.party(offered, SERVER, seeded(1), policy)
+
+
+@pytest.mark.parametrize("level", [Level.CURIOUS, Level.MALICIOUS])
+@pytest.mark.parametrize(
+    ("field", "value"), [("session", bytes(32)), ("job", "another"), ("training_round", 5)]
+)
+def test_an_admission_to_another_session_is_refused(level: Level, field: str, value: Any) -> None:
+    """Where none is needed as well: a driver that has one and mixes it up is no better."""
+    protocol = Claiming() if level is Level.MALICIOUS else protocols.get("plain")
+    plan = protocol.plan(Task(clients=CLIENTS, length=5, bound=10, level=level))
+    offered = Session.fresh(plan, seeded(1), job="job", training_round=4, roster=ROSTER)
+    policy = ClientPolicy.accepting(plan, ROSTER)
+
+    def party(admission: Admission) -> None:
+        identity = Identity(model_digest=offered.model_digest, admission=admission)
+        protocol.party(offered, client(0), seeded(1), policy, identity)
+
+    fitting = Admission.to(offered)
+    assert fitting == Admission(offered.id, "job", 4)
+    party(fitting)
+    with pytest.raises(LocalProtocolError, match="expected an admission to session") as refused:
+        party(replace(fitting, **{field: value}))
+    assert str(refused.value).endswith(f"got one to {replace(fitting, **{field: value})}")
 
 
 @pytest.mark.parametrize(
