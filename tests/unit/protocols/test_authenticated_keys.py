@@ -146,10 +146,10 @@ BOOKS: dict[str, Case] = {
         RemoteProtocolError,
         "a cohort with me and all my neighbours",
     ),
-    "a graph seed": (
-        lambda t, b: changed(b, graph_seed=bytes(32)),
+    "a value of a beacon": (
+        lambda t, b: changed(b, beacon=bytes(32)),
         RemoteProtocolError,
-        "a graph seed of 32 bytes does not fit",
+        "expected no value of a beacon, got 32 bytes",
     ),
     "keys cut short": (
         lambda t, b: changed(b, keys=b.keys[:-1]),

@@ -20,6 +20,7 @@ from secagg.errors import (
     InconsistentSurvivors,
     NeighbourModelMismatch,
     QuorumMissing,
+    RemoteProtocolError,
     ShareBindingError,
     UnauthenticatedKey,
     VerificationError,
@@ -206,7 +207,10 @@ class AuthenticatedClient(Party):
 
     def _drawn_from(self, book: SignedKeyBook, sender: PartyId) -> bytes:
         """The seed of the graph: there is none, because nothing is drawn."""
-        checks.read_rows(book.beacon, 1, 0, "the beacon's value", sender)
+        if book.beacon:
+            raise RemoteProtocolError(
+                sender, f"expected no value of a beacon, got {len(book.beacon)} bytes"
+            )
         return b""
 
     def _checked_book(
