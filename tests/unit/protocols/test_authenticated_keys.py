@@ -234,7 +234,7 @@ BOOKS: dict[str, Case] = {
     "paths": (
         lambda t, b: changed(b, paths=bytes(32)),
         RemoteProtocolError,
-        "1 bytes of audit paths for each of 0, got 32",
+        "expected no audit paths for all keys, got 32 bytes",
     ),
 }
 
