@@ -309,7 +309,7 @@ ADVERTISED: dict[str, Case] = {
     "another model": (
         signed_keys(model_digest=model_digest(b"another", b"")),
         NeighbourModelMismatch,
-        "it takes part with a model of digest",
+        "its keys are for a model of digest",
     ),
     "no signature": (
         lambda t, m: changed(m, signature=bytes(64)),

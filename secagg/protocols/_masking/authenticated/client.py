@@ -71,7 +71,6 @@ class AuthenticatedClient(Party):
 
     def __init__(self, session: Session, me: PartyId, rng: Rng) -> None:
         super().__init__(session, me, rng)
-        self._signatories = statements.Signatories(session.roster)
         self._input: RingVector | None = None
         self._drawn: Keyring | None = None
         self._leaf = b""
@@ -243,7 +242,7 @@ class AuthenticatedClient(Party):
         session_id = session.id if model == mine else session.id_for_model(model)
         statement = statements.keys_statement(session_id, peer, model, keys)
         try:
-            self._signatories.check(peer, signature, statements.KEYS, statement)
+            statements.check_signature(self.session, peer, signature, statements.KEYS, statement)
         except VerificationError as error:
             raise UnauthenticatedKey(sender, f"the keys of {peer}: {error}") from None
         if model != mine:
@@ -309,7 +308,9 @@ class AuthenticatedClient(Party):
         try:
             root = root_of_path(leaf, place, padded_count(holders), path)
             statement = statements.shares_statement(self._transcript, dealer, seed_commitment, root)
-            self._signatories.check(dealer, signature, statements.SHARES, statement)
+            statements.check_signature(
+                self.session, dealer, signature, statements.SHARES, statement
+            )
         except VerificationError as error:
             raise ShareBindingError(
                 SERVER, f"the shares of {dealer} are not what it dealt: {error}"
@@ -368,8 +369,8 @@ class AuthenticatedClient(Party):
             )
         for number, signature in zip(signers, signatures, strict=True):
             try:
-                self._signatories.check(
-                    client(number), signature, statements.SURVIVORS, self._survivors
+                statements.check_signature(
+                    self.session, client(number), signature, statements.SURVIVORS, self._survivors
                 )
             except VerificationError:
                 raise InconsistentSurvivors(
