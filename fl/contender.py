@@ -18,7 +18,7 @@ import numpy as np
 
 from fl.workload import Contribution, Vector, weighted_mean
 from secagg.codec import Codec
-from secagg.protocol import DONE, Exactness, Plan, Protocol, Session, Task
+from secagg.protocol import DONE, Exactness, Level, Plan, Protocol, Session, Task
 from secagg.runner import EnclaveHost, Faults, Outcome, run
 from secagg.types import PartyId, Ring, RingVector, Rng, Role, client
 
@@ -172,7 +172,7 @@ class Contender:
             training_round=offer.training_round,
             model_digest=offer.model_digest,
         )
-        steps = client_steps(self.protocol)
+        steps = client_steps(self.protocol, self.plan.task.level)
         lost = {client(n): k % steps for k, n in enumerate(offer.losses)}
         encodings = offer.encodings(self.plan.ring)
         outcome = run(self.protocol, session, encodings.vectors, rng, Faults(lost=lost), host=host)
@@ -248,9 +248,9 @@ def without_sum(offer: Offer, why: str) -> RoundRecord:
     )
 
 
-def client_steps(protocol: Protocol) -> int:
+def client_steps(protocol: Protocol, level: Level) -> int:
     """How many messages a client sends in a round."""
-    return sum(message.SENDER is Role.CLIENT for message in protocol.messages)
+    return sum(message.SENDER is Role.CLIENT for message in protocol.at(level).messages)
 
 
 def _mean(values: Sequence[float]) -> float | None:

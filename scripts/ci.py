@@ -42,6 +42,7 @@ def lint() -> None:
     # The documents show what the kept results say.
     command(BIN / "python", "scripts/readme_table.py", "--check")
     command(BIN / "python", "scripts/performance_doc.py", "--check")
+    command(BIN / "python", "scripts/consistency_doc.py", "--check")
 
 
 def types() -> None:

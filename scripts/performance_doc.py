@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from secagg import protocols
+from secagg.protocol import Level
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "performance.md"
@@ -223,7 +224,11 @@ def formulas() -> Iterator[str]:
     if set(COSTS) != set(protocols.names()):
         raise SystemExit(f"formulas are missing or too many: {set(COSTS) ^ set(protocols.names())}")
     rows = (
-        (name, *COSTS[name], protocols.get(name).traffic_formula.replace("|", "\\|"))
+        (
+            name,
+            *COSTS[name],
+            protocols.get(name).at(Level.CURIOUS).traffic_formula.replace("|", "\\|"),
+        )
         for name in protocols.names()
     )
     heads = ("protocol", "a client computes", "the others compute", "a client's bytes")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from oracles.survivor_agreement import explore, story
+from oracles.exploration import explore, story
 from oracles.test_survivor_agreement import REMOVALS, SETTINGS, removed
 
 

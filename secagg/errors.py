@@ -121,6 +121,70 @@ class ShareBindingError(RemoteProtocolError):
     """An encrypted share that is not what its dealer sealed for this holder in this session."""
 
 
+class BadSignature(RemoteProtocolError):
+    """A message without a valid signature by its sender's roster key."""
+
+
+class UnauthenticatedKey(RemoteProtocolError):
+    """A client's public keys that its roster key did not sign for this session."""
+
+
+class NeighbourModelMismatch(RemoteProtocolError):
+    """A neighbour signed its keys for another model or configuration: no sum is to be made of both.
+
+    Attributes:
+        own: the digest of what this client received.
+        offered: the neighbour's.
+    """
+
+    def __init__(self, culprit: PartyId, own: bytes, offered: bytes) -> None:
+        super().__init__(
+            culprit,
+            f"it takes part with a model of digest {offered[:8].hex()}..., this client received one"
+            f" of {own[:8].hex()}...",
+        )
+        self.own = own
+        self.offered = offered
+
+
+class InconsistentCohort(RemoteProtocolError):
+    """A cohort without this client's keys, or another than the one that it signed."""
+
+
+class BeaconPassed(RemoteProtocolError):
+    """A graph is to be drawn from a round of the public beacon that was known before the keys."""
+
+
+class ShareDisputed(RemoteProtocolError):
+    """A client says that the shares dealt to it are not those that their dealer committed to.
+
+    One of the two lies; nobody else can tell which, so both are named.
+
+    Attributes:
+        holder: who says so.
+    """
+
+    def __init__(self, culprit: PartyId, holder: PartyId) -> None:
+        super().__init__(culprit, f"{holder} says that it was dealt no valid share")
+        self.holder = holder
+
+
+class WrongShare(RemoteProtocolError):
+    """An answer with a share that is not the one that was dealt. It counts as missing."""
+
+
+class InconsistentShares(RemoteProtocolError):
+    """A dealer whose shares, each as it committed to it, do not make the secret it committed to."""
+
+
+class InconsistentSurvivors(RemoteProtocolError):
+    """A list of survivors that contradicts what this client saw or others signed."""
+
+
+class QuorumMissing(RemoteProtocolError):
+    """Too few neighbours signed the survivors that this client signed: nothing may be revealed."""
+
+
 class SecretKeyExposed(RemoteProtocolError):
     """A public context that holds a secret key. Nothing may be encrypted under it."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypedDict, Unpack
 
 import msgspec
 
@@ -44,21 +44,22 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     fate: Fate
 
 
+class Told(TypedDict):
+    """What an observer is told of a message, beside its frame: as in an `Entry`."""
+
+    seconds: float
+    sender: PartyId
+    recipient: PartyId
+    message: str
+    phase: str
+    fate: Fate
+
+
 class Observer(Protocol):
     """Whoever is told of every message at its recipient. A `Transcript` is one."""
 
-    def add(
-        self,
-        frame: Frame,
-        *,
-        seconds: float,
-        sender: PartyId,
-        recipient: PartyId,
-        message: str,
-        phase: str,
-        fate: Fate,
-    ) -> None:
-        """Take note of one message; the arguments are those of an `Entry`."""
+    def add(self, frame: Frame, **told: Unpack[Told]) -> None:
+        """Take note of one message."""
         ...
 
 
@@ -68,31 +69,21 @@ class Transcript:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
 
-    def add(
-        self,
-        frame: Frame,
-        *,
-        seconds: float,
-        sender: PartyId,
-        recipient: PartyId,
-        message: str,
-        phase: str,
-        fate: Fate,
-    ) -> None:
+    def add(self, frame: Frame, **told: Unpack[Told]) -> None:
         """Note one message."""
         state = hashlib.sha256(frame.head)
         state.update(frame.tail)
         self.entries.append(
             Entry(
                 sequence=len(self.entries),
-                seconds=seconds,
-                sender=str(sender),
-                recipient=str(recipient),
-                message=message,
-                phase=phase,
+                seconds=told["seconds"],
+                sender=str(told["sender"]),
+                recipient=str(told["recipient"]),
+                message=told["message"],
+                phase=told["phase"],
                 size=frame.size,
                 sha256=state.hexdigest(),
-                fate=fate,
+                fate=told["fate"],
             )
         )
 

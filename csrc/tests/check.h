@@ -19,7 +19,7 @@ static int failures = 0;
 
 /* Exactly `size` bytes on the heap, so that a sanitizer sees the first byte too many. The pattern
  * has the prime period 251: no power of two of bytes can be swapped unnoticed. */
-static void *filled(size_t size)
+static inline void *filled(size_t size)
 {
     uint8_t *buffer = malloc(size);
     if (buffer == NULL && size != 0)

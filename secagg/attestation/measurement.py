@@ -20,7 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from secagg.crypto.digest import digest, merkle_root
+from secagg.crypto.digest import digest
+from secagg.crypto.merkle import merkle_root
 from secagg.errors import UnavailableError
 
 ENTRY: Final = "enclave/launch.py"

@@ -191,7 +191,7 @@ def _data_sets() -> Iterator[Check]:
 
 
 def _flat(check: Check) -> dict[str, Any]:
-    return {name: getattr(check, name) for name in check.__struct_fields__}
+    return msgspec.structs.asdict(check)
 
 
 def _columns() -> list[output.Column]:

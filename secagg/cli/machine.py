@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -82,6 +82,47 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     before: tuple[float, float, float]
     after: tuple[float, float, float]
+
+
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer with measurements says before anything else: what ran, where and when.
+
+    Attributes:
+        started: the time in UTC.
+        argv: the command.
+    """
+
+    secagg: Build
+    machine: Machine
+    load: Load
+    versions: dict[str, str]
+    started: str
+    argv: list[str]
+
+
+class Beginning(NamedTuple):
+    """Of a measurement: the time in UTC and the load then."""
+
+    started: str
+    load: tuple[float, float, float]
+
+    def circumstances(self, argv: Sequence[str]) -> dict[str, Any]:
+        """The fields of `Circumstances`, now that it is over."""
+        return msgspec.structs.asdict(
+            Circumstances(
+                secagg=build(),
+                machine=machine(),
+                load=Load(before=self.load, after=load()),
+                versions=versions(),
+                started=self.started,
+                argv=["secagg", *argv],
+            )
+        )
+
+
+def begin() -> Beginning:
+    """Before a measurement."""
+    return Beginning(now(), load())
 
 
 def build() -> Build:

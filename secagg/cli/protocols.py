@@ -12,7 +12,7 @@ from secagg.cli import machine, options, output
 from secagg.cli.exits import Exit
 from secagg.cli.machine import Build
 from secagg.errors import UnavailableError
-from secagg.protocol import Guarantees, Level, Protocol
+from secagg.protocol import Level, Offering, Protocol
 from secagg.types import Role
 
 SCHEMA: Final = "secagg.protocols/1"
@@ -108,17 +108,18 @@ def _rows(name: str) -> list[Row]:
         protocol = protocols.get(name)
     except UnavailableError as error:
         return [Row(protocol=name, unavailable=str(error))]
-    return [_row(protocol, level, promised) for level, promised in protocol.levels.items()]
+    return [_row(protocol, level, offering) for level, offering in protocol.levels.items()]
 
 
-def _row(protocol: Protocol, level: Level, promised: Guarantees) -> Row:
+def _row(protocol: Protocol, level: Level, offering: Offering) -> Row:
     claims: dict[str, Any] = {}
+    promised = offering.guarantees
     for kind in KINDS:
         claim = getattr(promised, kind)
         name = claim.name.lower().replace("_", " ")
         claims[kind] = Promise(name=name, meaning=claim.meaning)
-    from_client = [m.__name__ for m in protocol.messages if m.SENDER is Role.CLIENT]
-    from_others = [m.__name__ for m in protocol.messages if m.SENDER is not Role.CLIENT]
+    from_client = [m.__name__ for m in offering.messages if m.SENDER is Role.CLIENT]
+    from_others = [m.__name__ for m in offering.messages if m.SENDER is not Role.CLIENT]
     return Row(
         protocol=protocol.name,
         title=protocol.title,
@@ -128,12 +129,12 @@ def _row(protocol: Protocol, level: Level, promised: Guarantees) -> Row:
         source=promised.source,
         client_messages=from_client,
         server_messages=from_others,
-        traffic=protocol.traffic_formula,
+        traffic=offering.traffic_formula,
     )
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    flat: dict[str, Any] = {name: getattr(row, name) for name in row.__struct_fields__}
+    flat: dict[str, Any] = msgspec.structs.asdict(row)
     for kind in KINDS:
         flat[kind] = flat[kind] and flat[kind].name
     return flat | {"rounds": len(row.client_messages) or None}
@@ -168,5 +169,7 @@ def _notes(rows: list[Row]) -> list[str]:
             else f"{row.title}\n  a client sends {', '.join(row.client_messages)}\n"
             f"  bytes of a client and round: {row.traffic}"
         )
-        described[row.protocol] = f"{row.protocol}: {text}"
+        levels = [r.level for r in rows if r.protocol == row.protocol and r.traffic == row.traffic]
+        which = "" if row.unavailable else f" ({', '.join(str(level) for level in levels)})"
+        described[row.protocol + which] = f"{row.protocol}{which}: {text}"
     return list(described.values())

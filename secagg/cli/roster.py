@@ -215,7 +215,7 @@ def verify(
     server = _public(server_key)
     earlier = _read(previous)[0] if previous is not None else None
     try:
-        contents = enrolment.verified(
+        enrolment.verify(
             data,
             key.key,
             at=_now(),
@@ -224,6 +224,7 @@ def verify(
             server=server,
             previous=earlier,
         )
+        contents, _ = enrolment.inspect(data)
         if wanted is not None:
             contents.party_of(wanted.key)
     except RosterRefused as refusal:
@@ -286,9 +287,7 @@ def _report(
         digest=contents.roster(authority).digest.hex() if signed else None,
         rows=rows,
     )
-    flat: list[dict[str, Any]] = [
-        {name: getattr(row, name) for name in row.__struct_fields__} for row in rows
-    ]
+    flat: list[dict[str, Any]] = [msgspec.structs.asdict(row) for row in rows]
     column = output.Column
     return output.Report(
         document=document,

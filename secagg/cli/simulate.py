@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 import click
-import msgspec
+from msgspec.structs import asdict
 
 from secagg import kernels
 from secagg.cli import machine, options, output
 from secagg.cli.exits import Exit
-from secagg.cli.machine import Build, Load, Machine
+from secagg.cli.machine import Circumstances
 from secagg.protocol import Level
 from secagg.runner.results import ABORTED, DONE, SPREAD, WRONG, Row, Settings, Simulation
 
@@ -26,21 +26,20 @@ STEPS: Final = {
     "ShareKeys": "shares dealt",
     "MaskedVector": "vectors added",
     "UnmaskShares": "answers",
+    "SignedKeys": "keys advertised",
+    "CommittedShares": "shares dealt",
+    "SignedVector": "vectors added",
+    "SurvivorSignature": "survivors signed",
+    "SignedAnswer": "answers",
     "Upload": "vectors added",
     "SealedVector": "vectors added",
 }
 """What has happened when a message has come, for the bar; other messages go by their names."""
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
+class Header(Circumstances, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """Everything but the rows: what was run, where, under which plan."""
 
-    secagg: Build
-    machine: Machine
-    load: Load
-    versions: dict[str, str]
-    started: str
-    argv: list[str]
     settings: Settings
     plan: dict[str, str]
     planned_dropouts: int
@@ -123,7 +122,7 @@ def command(
     )
     from secagg.runner.rounds import simulate
 
-    started, before = machine.now(), machine.load()
+    began = machine.begin()
     with output.counting(clients, quiet) as show:
 
         def notify(session: int, message: str, count: int) -> None:
@@ -132,12 +131,7 @@ def command(
 
         result = simulate(settings, notify)
     header = Header(
-        secagg=machine.build(),
-        machine=machine.machine(),
-        load=Load(before=before, after=machine.load()),
-        versions=machine.versions(),
-        started=started,
-        argv=["secagg", *argv],
+        **began.circumstances(argv),
         settings=settings,
         plan=result.plan,
         planned_dropouts=result.planned_dropouts,
@@ -156,10 +150,9 @@ def verdict(rows: Sequence[Row]) -> Exit:
 
 
 def _report(header: Header, result: Simulation) -> output.Report:
-    fields = {field: getattr(header, field) for field in Header.__struct_fields__}
     return output.Report(
-        document=Document(**fields, rows=result.rows),
-        lines=[header, *(Line(**_fields(row)) for row in result.rows)],
+        document=Document(**asdict(header) | {"rows": result.rows}),
+        lines=[header, *(Line(**asdict(row)) for row in result.rows)],
         columns=_columns(result.rows),
         rows=[_flat(row) for row in result.rows],
         title=_title(header.settings),
@@ -167,14 +160,10 @@ def _report(header: Header, result: Simulation) -> output.Report:
     )
 
 
-def _fields(row: Row) -> dict[str, Any]:
-    return {field: getattr(row, field) for field in row.__struct_fields__}
-
-
 def _flat(row: Row) -> dict[str, Any]:
     peaks = row.worker_peak_bytes
     return (
-        _fields(row)
+        asdict(row)
         | {"workers_peak_bytes": max(peaks) if peaks else None}
         | dict(row.role_cpu_seconds.items())
     )
@@ -209,8 +198,9 @@ def _columns(rows: Sequence[Row]) -> list[output.Column]:
 
 def _title(settings: Settings) -> str:
     where = "in all phases" if settings.lost_at == SPREAD else f"in phase {settings.lost_at}"
+    level = "" if settings.level is Level.CURIOUS else f" level {settings.level},"
     return (
-        f"{settings.protocol}: {settings.clients} clients, {settings.length} integers up to"
+        f"{settings.protocol}:{level} {settings.clients} clients, {settings.length} integers up to"
         f" {settings.bound}, {settings.lost} of the clients lost {where}"
     )
 

@@ -13,7 +13,7 @@ import msgspec
 from secagg import kernels
 from secagg.cli import machine, options, output, stopwatch
 from secagg.cli.exits import Exit
-from secagg.cli.machine import Build, Load, Machine
+from secagg.cli.machine import Circumstances
 from secagg.cli.workloads import Workload, workloads
 
 SCHEMA: Final = "secagg.speed/1"
@@ -52,19 +52,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=ROW
     unsteady: float
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
+class Document(Circumstances, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
     """The whole answer.
 
     Attributes:
         doubts: why the figures are not to be trusted; empty if they are.
     """
 
-    secagg: Build
-    machine: Machine
-    load: Load
-    versions: dict[str, str]
-    started: str
-    argv: list[str]
     repeats: int
     doubts: list[str]
     rows: list[Row]
@@ -98,8 +92,7 @@ def command(
     if not chosen:
         output.say(f"no kernel is called {only!r}")
         return Exit.UNDECIDED
-    before = machine.load()
-    started = machine.now()
+    began = machine.begin()
     wall, cpu = time.perf_counter(), time.thread_time()
     singles = [work for work in chosen if work.threads == 1]
     rows = []
@@ -109,17 +102,10 @@ def command(
         wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
         for work in _with_notice([work for work in chosen if work.threads > 1], notify):
             rows.append(_measured(work, repeats))
-    here = machine.machine()
-    doubts = stopwatch.doubts(
-        before[0], here.cores, wall, cpu, statistics.median(row.unsteady for row in rows)
-    )
+    unsteady = statistics.median(row.unsteady for row in rows)
+    doubts = stopwatch.doubts(began.load[0], kernels.usable_cpus(), wall, cpu, unsteady)
     document = Document(
-        secagg=machine.build(),
-        machine=here,
-        load=Load(before=before, after=machine.load()),
-        versions=machine.versions(),
-        started=started,
-        argv=["secagg", *argv],
+        **began.circumstances(argv),
         repeats=repeats,
         doubts=doubts if singles else [],
         rows=rows,
@@ -172,9 +158,7 @@ def _report(document: Document) -> output.Report:
         document=document,
         lines=document.rows,
         columns=_columns(),
-        rows=[
-            {name: getattr(row, name) for name in row.__struct_fields__} for row in document.rows
-        ],
+        rows=[msgspec.structs.asdict(row) for row in document.rows],
         title=f"Kernels at {level}, on {document.machine.cpu}",
         notes=[
             *trust,

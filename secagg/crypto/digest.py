@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import Final
 
 from secagg.types import PartyId
@@ -25,21 +24,3 @@ def digest(purpose: str, *parts: bytes) -> bytes:
 def encode_party(party: PartyId) -> bytes:
     """A party as five bytes: role, number big-endian."""
     return bytes((party.role,)) + party.number.to_bytes(4, "big")
-
-
-def merkle_root(leaves: Sequence[bytes]) -> bytes:
-    """The Merkle tree hash of RFC 6962 section 2.1 (SHA-256, prefixes 0 for leaves, 1 for nodes).
-
-    An incomplete level carries its last node up unchanged, which equals the RFC's split at the
-    largest power of two.
-    """
-    if not leaves:
-        return hashlib.sha256(b"").digest()
-    level = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]
-    while len(level) > 1:
-        paired = [
-            hashlib.sha256(b"\x01" + level[i] + level[i + 1]).digest()
-            for i in range(0, len(level) - 1, 2)
-        ]
-        level = paired + level[len(paired) * 2 :]
-    return level[0]

@@ -29,6 +29,7 @@ class Purpose(Enum):
     PAIR_MASK = b"pair mask"
     SELF_MASK = b"self mask"
     COMMITMENT = b"commitment"
+    SHARE_COMMITMENT = b"share commitment"
     LEDGER_DEVICE = b"ledger device"
     LEDGER_CHAIN = b"ledger chain"
     LEDGER_RECORD = b"ledger record"

@@ -6,7 +6,7 @@ Nothing here is trusted by either side: what does not decode ends the process or
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -16,6 +16,8 @@ from secagg.types import PartyId
 LENGTH_BYTES: Final = 8
 MAX_BYTES: Final = 1 << 36
 _STEP: Final = 1 << 20
+
+_T = TypeVar("_T")
 
 Word = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
@@ -142,11 +144,7 @@ def read_request(read: Callable[[int], bytes]) -> Request:
         DecodeError: not a request.
         EOFError: the other side is gone.
     """
-    body = _body(read)
-    try:
-        return _REQUESTS.decode(body)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise DecodeError(f"not a request: {error}") from None
+    return _decoded(_REQUESTS, _body(read), "request")
 
 
 def read_reply(read: Callable[[int], bytes]) -> Ready | Reply:
@@ -156,11 +154,14 @@ def read_reply(read: Callable[[int], bytes]) -> Ready | Reply:
         DecodeError: not a reply.
         EOFError: the other side is gone.
     """
-    body = _body(read)
+    return _decoded(_REPLIES, _body(read), "reply")
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[_T], body: bytearray, what: str) -> _T:
     try:
-        return _REPLIES.decode(body)
+        return decoder.decode(body)
     except (msgspec.MsgspecError, ValueError) as error:
-        raise DecodeError(f"not a reply: {error}") from None
+        raise DecodeError(f"not a {what}: {error}") from None
 
 
 def _body(read: Callable[[int], bytes]) -> bytearray:

@@ -23,7 +23,6 @@ from secagg.enrolment.roster import (
     draft,
     inspect,
     sign,
-    verified,
     verify,
 )
 
@@ -48,7 +47,6 @@ __all__ = [
     "read_public",
     "replace",
     "sign",
-    "verified",
     "verify",
     "write_new",
 ]

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from secagg.durable import flush_directory, write_all
 from secagg.errors import FileRefused
 
 PRIVATE_MODE: Final = 0o600
@@ -53,9 +54,9 @@ def create(path: Path, data: bytes | bytearray, mode: int) -> None:
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             os.fchmod(file.fileno(), mode)
-            _write_all(file.fileno(), data)
+            write_all(file.fileno(), data)
             os.fsync(file.fileno())
-        _sync_folder(path.parent)
+        flush_directory(path.parent)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise FileRefused(path, _words(error)) from None
@@ -80,7 +81,7 @@ def replace(path: Path, data: bytes) -> None:
     create(draft, data, PUBLIC_MODE)
     try:
         draft.replace(path)
-        _sync_folder(path.parent)
+        flush_directory(path.parent)
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise FileRefused(path, _words(error)) from None
@@ -156,23 +157,9 @@ def _read(path: Path, descriptor: int, limit: int) -> bytearray:
     return data
 
 
-def _write_all(descriptor: int, data: bytes | bytearray) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
 def _check_owner(path: Path, status: os.stat_result) -> None:
     if status.st_uid not in (0, os.geteuid()):
         raise FileRefused(path, f"it belongs to user {status.st_uid}, not to {os.geteuid()}")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _words(error: OSError) -> str:

@@ -101,6 +101,8 @@ def verify(
 ) -> Roster:
     """The protocol's roster, from bytes that anybody may have brought.
 
+    With names and revoked entries, `inspect` has the contents of the same bytes.
+
     Args:
         data: the file.
         authority: the public key that the client pinned.
@@ -113,29 +115,6 @@ def verify(
     Raises:
         RosterRefused: with the reason.
     """
-    document = verified(
-        data,
-        authority,
-        at=at,
-        at_least_epoch=at_least_epoch,
-        federation=federation,
-        server=server,
-        previous=previous,
-    )
-    return document.roster(authority)
-
-
-def verified(
-    data: bytes,
-    authority: bytes,
-    *,
-    at: int,
-    at_least_epoch: int = 0,
-    federation: str | None = None,
-    server: bytes | None = None,
-    previous: Document | None = None,
-) -> Document:
-    """As `verify`, but the document with names and revoked entries."""
     if server is not None and server == authority:
         raise RosterRefused(
             Reason.AUTHORITY_IS_SERVER, f"both have the key {fingerprint(authority)}"
@@ -174,7 +153,7 @@ def verified(
         )
     if previous is not None:
         check_successor(previous, document)
-    return document
+    return document.roster(authority)
 
 
 def check_successor(previous: Document, document: Document) -> None:

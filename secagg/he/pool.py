@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import os
 import selectors
-import socket
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import distributions
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from secagg.attestation.measurement import DISTRIBUTIONS, native_module
+from secagg.attestation.measurement import DISTRIBUTIONS
 from secagg.errors import DecodeError, ParameterError, UnavailableError
 from secagg.he import channel, seal
 from secagg.he.channel import Buffer
+from secagg.processes import Child, launching
 
 ENTRY: Final = "he/launch.py"
 AHEAD: Final = 2
@@ -120,7 +117,7 @@ class Pool:
     def _end(self) -> None:
         self._ended = True
         for worker in self._workers:
-            worker.end()
+            worker.close()
         self._workers.clear()
 
     def _work(
@@ -182,30 +179,18 @@ class Pool:
         raise silent.lost(f"no worker said a word for {self._patience} s")
 
 
-class _Worker:
+class _Worker(Child):
     """One process, what is on its way to it, and what it owes."""
 
     def __init__(self, command: list[str], patience: int) -> None:
-        ours, theirs = socket.socketpair()
         try:
-            self._process = subprocess.Popen(  # noqa: S603
-                command,
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=_environment(),
-                cwd="/",
+            super().__init__(
+                command, patience, env=_environment(), cwd="/", stderr=subprocess.DEVNULL
             )
         except OSError as error:
-            ours.close()
             raise UnavailableError(f"a worker process did not start: {error}") from None
-        finally:
-            theirs.close()
-        ours.settimeout(patience)
-        self._socket = ours
         self._outgoing: deque[memoryview] = deque()
         self.due: deque[_Due] = deque()
-        self.pid = self._process.pid
 
     def greet(self) -> None:
         """Wait for its first word."""
@@ -257,18 +242,15 @@ class _Worker:
             ending = "it was ended"
         else:
             ending = f"exit status {status}"
-        self.end()
+        self.close()
         return UnavailableError(
             f"worker process {self.pid} is lost: {why} ({ending}); its session cannot go on"
         )
 
-    def end(self) -> None:
-        """Kill it, and reap it."""
+    def close(self) -> None:
+        """End it; what was on its way is dropped."""
         self._outgoing.clear()
-        self._socket.close()
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
+        super().close()
 
     def _receive(self) -> tuple[channel.Reply, bytearray]:
         try:
@@ -278,15 +260,8 @@ class _Worker:
 
 
 def _command() -> list[str]:
-    """The interpreter that runs this, isolated, with the worker of this installation."""
-    package, native = Path(__file__).parents[1], native_module()
-    names = (*DISTRIBUTIONS, "tenseal")
-    found = (next(iter(distributions(name=name)), None) for name in names)
-    places = {str(one.locate_file("")) for one in found if one is not None}
-    return [
-        *(sys.executable, *_FLAGS, str(package / ENTRY)),
-        *(str(package), "" if native is None else str(native), *sorted(places)),
-    ]
+    """Isolated, with the worker of this installation."""
+    return launching(ENTRY, _FLAGS, (*DISTRIBUTIONS, "tenseal"))
 
 
 def _environment() -> dict[str, str]:

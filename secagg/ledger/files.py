@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from secagg.crypto.rng import SEED_BYTES
+from secagg.durable import flush_directory, write_all
 from secagg.errors import (
     LedgerBusy,
     LedgerCorrupt,
@@ -50,7 +51,7 @@ def create_device_key(path: Path, rng: Rng) -> Secret:
     try:
         with _io(path):
             _write(path, key, os.O_EXCL)
-            _flush_directory(path.parent)
+            flush_directory(path.parent)
     except LedgerUnavailable as error:
         if isinstance(error.__cause__, FileExistsError):
             raise LedgerError("there is a key already", place=str(path)) from None
@@ -106,10 +107,10 @@ class FileStorage:
             _write(made / self._log.name, log)
             _write(made / self._mark.name, mark)
             (made / self._sessions.name).mkdir(mode=0o700)
-            _flush_directory(made)
+            flush_directory(made)
             # Onto a directory with anything in it this fails: nobody's ledger is replaced.
             made.rename(self._root)
-            _flush_directory(self._root.parent)
+            flush_directory(self._root.parent)
 
     def load(self) -> tuple[bytes, bytes]:
         """The log, locked, and the mark."""
@@ -138,7 +139,7 @@ class FileStorage:
         """Add to the end of the log, flushed."""
         with _io(self._log):
             descriptor = self._own()
-            _write_all(descriptor, data)
+            write_all(descriptor, data)
             os.fsync(descriptor)
 
     def cut(self, size: int) -> None:
@@ -154,7 +155,7 @@ class FileStorage:
             new = self._mark.with_suffix(".new")
             _write(new, mark, os.O_TRUNC)
             new.replace(self._mark)
-            _flush_directory(self._root)
+            flush_directory(self._root)
 
     def sessions(self) -> Collection[bytes]:
         """The sessions that have a directory."""
@@ -178,9 +179,9 @@ class FileStorage:
             self._own()
             if not directory.exists():
                 directory.mkdir(mode=0o700)
-                _flush_directory(self._sessions)
+                flush_directory(self._sessions)
             _write(directory / name, data, os.O_TRUNC)
-            _flush_directory(directory)
+            flush_directory(directory)
 
     def get(self, session: bytes, name: str) -> bytes | None:
         """A file of a session, or None."""
@@ -202,13 +203,13 @@ class FileStorage:
                 # In place: a new file would leave the old bytes where they are.
                 _write(key, bytes(key.stat().st_size))
                 key.unlink()
-                _flush_directory(directory)
+                flush_directory(directory)
             for name in sorted(names - {KEY}):
                 (directory / name).unlink()
-            _flush_directory(directory)
+            flush_directory(directory)
             if not any(directory.iterdir()):
                 directory.rmdir()
-                _flush_directory(self._sessions)
+                flush_directory(self._sessions)
 
     def close(self) -> None:
         """Unlock."""
@@ -262,21 +263,7 @@ def _read(path: Path) -> bytes:
 def _write(path: Path, data: bytes | bytearray, flags: int = 0) -> None:
     descriptor = os.open(path, _WRITE | flags, _PRIVATE)
     try:
-        _write_all(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_all(descriptor: int, data: bytes | bytearray) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _flush_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+        write_all(descriptor, data)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -3,8 +3,11 @@
 A protocol is a plan, plus one state machine per party: events in, effects out.
 """
 
+from secagg.protocol.beacon import Beacon, SignedBeacon, SimulatedBeacon
 from secagg.protocol.effects import (
     Accuse,
+    BeaconHead,
+    BeaconValue,
     Deadline,
     Done,
     Effect,
@@ -28,7 +31,7 @@ from secagg.protocol.guarantees import (
     Validity,
 )
 from secagg.protocol.identity import Admission, Identities, Identity
-from secagg.protocol.interface import Protocol, Traffic
+from secagg.protocol.interface import Offering, Protocol, Traffic
 from secagg.protocol.party import DONE, FAILED, Fate, Party, on
 from secagg.protocol.policy import ClientPolicy
 from secagg.protocol.task import Plan, Roster, Session, Task, model_digest
@@ -39,6 +42,9 @@ __all__ = [
     "Accuse",
     "Admission",
     "Adversary",
+    "Beacon",
+    "BeaconHead",
+    "BeaconValue",
     "Claim",
     "ClientPolicy",
     "Collusion",
@@ -57,6 +63,7 @@ __all__ = [
     "Identity",
     "Input",
     "Level",
+    "Offering",
     "Party",
     "Plan",
     "Protocol",
@@ -65,6 +72,8 @@ __all__ = [
     "Roster",
     "Send",
     "Session",
+    "SignedBeacon",
+    "SimulatedBeacon",
     "Task",
     "Traffic",
     "Validity",

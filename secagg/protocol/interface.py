@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import msgspec
@@ -26,6 +27,33 @@ class Traffic(NamedTuple):
     down: int
 
 
+@dataclass(frozen=True)
+class Offering:
+    """A protocol at one level.
+
+    Attributes:
+        guarantees: what is promised.
+        roles: the state machine of each role.
+        traffic_formula: the formula behind `Protocol.traffic`, in words, for documents.
+        identified: whether parties bring an `Identity`, and the roster their keys.
+    """
+
+    guarantees: Guarantees
+    roles: Mapping[Role, type[Party]]
+    traffic_formula: str
+    identified: bool = False
+
+    @property
+    def table(self) -> MessageTable:
+        """The encoder and decoder of the messages."""
+        return next(iter(self.roles.values())).table
+
+    @property
+    def messages(self) -> tuple[type[Message], ...]:
+        """All messages, by kind."""
+        return self.table.messages
+
+
 class Protocol(ABC):
     """One way to aggregate. A module in secagg.protocols defines one and names it PROTOCOL.
 
@@ -33,20 +61,14 @@ class Protocol(ABC):
         name: the name of the module.
         title: one line for tables.
         version: of the wire messages; part of every plan.
-        levels: what is promised at each level offered.
-        roles: the state machine of each role.
-        traffic_formula: the formula behind `traffic`, in words, for documents.
-        identified: whether parties bring an `Identity`, and the roster their keys.
+        levels: what is offered, by level.
         isolated: roles that a driver should run in a process of their own.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     version: ClassVar[int]
-    levels: ClassVar[Mapping[Level, Guarantees]]
-    roles: ClassVar[Mapping[Role, type[Party]]]
-    traffic_formula: ClassVar[str]
-    identified: ClassVar[bool] = False
+    levels: ClassVar[Mapping[Level, Offering]]
     isolated: ClassVar[frozenset[Role]] = frozenset()
 
     @abstractmethod
@@ -61,18 +83,8 @@ class Protocol(ABC):
     def traffic(self, plan: Plan) -> Traffic:
         """A client's bytes in a round without dropouts. The conformance suite holds it to this."""
 
-    @property
-    def messages(self) -> tuple[type[Message], ...]:
-        """All messages, by kind."""
-        return self.table.messages
-
-    @property
-    def table(self) -> MessageTable:
-        """The encoder and decoder of the protocol's messages."""
-        return next(iter(self.roles.values())).table
-
-    def guarantees(self, level: Level) -> Guarantees:
-        """What is promised at this level.
+    def at(self, level: Level) -> Offering:
+        """What is offered at this level.
 
         Raises:
             ParameterError: the level is not offered.
@@ -82,6 +94,14 @@ class Protocol(ABC):
         except KeyError:
             offered = ", ".join(self.levels)
             raise ParameterError(f"{self.name} offers level {offered}; got {level}") from None
+
+    def guarantees(self, level: Level) -> Guarantees:
+        """What is promised at this level.
+
+        Raises:
+            ParameterError: the level is not offered.
+        """
+        return self.at(level).guarantees
 
     def party(
         self,
@@ -109,17 +129,18 @@ class Protocol(ABC):
                 client's admission is to another session.
         """
         plan = session.plan
-        if me not in session.members or me.role not in self.roles:
+        offering = self.at(plan.task.level)
+        if me not in session.members or me.role not in offering.roles:
             raise LocalProtocolError(f"{me} has no part in this session")
-        guarantees = self.guarantees(plan.task.level)
+        guarantees = offering.guarantees
         _check_derived(self.plan(plan.task), plan)
         if me.role is Role.CLIENT:
             policy.admit(plan, guarantees)
             policy.admit_roster(session.roster)
             _check_model(session, identity, guarantees)
             _check_admission(session, identity, guarantees)
-        if not self.identified:
-            return self.roles[me.role](session, me, rng)
+        if not offering.identified:
+            return offering.roles[me.role](session, me, rng)
         if identity is None:
             raise LocalProtocolError(f"{self.name} needs an identity for {me}")
         return self.identified_party(session, me, rng, identity)
@@ -127,7 +148,7 @@ class Protocol(ABC):
     def identified_party(
         self, session: Session, me: PartyId, rng: Rng, identity: Identity
     ) -> Party:
-        """The party with its own side. Protocols that are `identified` define this.
+        """The party with its own side. Protocols with an `identified` level define this.
 
         Raises:
             ParameterError: the identity is not what this role needs, or not the roster's.

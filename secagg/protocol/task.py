@@ -348,12 +348,16 @@ class Session:
     @cached_property
     def id(self) -> bytes:
         """The session id: known before round 0, bound into every message and key."""
+        return self.id_for_model(self.model_digest)
+
+    def id_for_model(self, model: bytes) -> bytes:
+        """The id that this session would have for another model, all else being equal."""
         return digest(
             "session",
             self.plan.digest,
             self.roster.digest,
             self.job.encode(),
             self.training_round.to_bytes(8, "big"),
-            self.model_digest,
+            model,
             self.nonce,
         )

@@ -27,6 +27,7 @@ from secagg.protocol import (
     Exactness,
     Guarantees,
     Level,
+    Offering,
     Protocol,
     Task,
     Traffic,
@@ -53,26 +54,28 @@ class Bfv(Protocol):
     title = "homomorphic encryption, exact (BFV)"
     version = 1
     levels = {
-        Level.CURIOUS: Guarantees(
-            adversary=Adversary.CURIOUS_SERVER,
-            collusion=Collusion.NOBODY,
-            dropouts=Dropouts.ANY,
-            exactness=Exactness.EXACT,
-            validity=Validity.UNCHECKED,
-            evidence=Evidence.PROVED,
-            source=(
-                "IND-CPA of BFV under ring-LWE (Fan, Vercauteren 2012), parameters by the"
-                " HomomorphicEncryption.org standard; honest clients; server and decryptor do not"
-                " collude"
+        Level.CURIOUS: Offering(
+            guarantees=Guarantees(
+                adversary=Adversary.CURIOUS_SERVER,
+                collusion=Collusion.NOBODY,
+                dropouts=Dropouts.ANY,
+                exactness=Exactness.EXACT,
+                validity=Validity.UNCHECKED,
+                evidence=Evidence.PROVED,
+                source=(
+                    "IND-CPA of BFV under ring-LWE (Fan, Vercauteren 2012), parameters by the"
+                    " HomomorphicEncryption.org standard; honest clients; server and decryptor do"
+                    " not collude"
+                ),
             ),
+            roles={
+                Role.CLIENT: HomomorphicClient,
+                Role.SERVER: HomomorphicServer,
+                Role.DECRYPTOR: Decryptor,
+            },
+            traffic_formula=TRAFFIC_FORMULA,
         )
     }
-    roles = {
-        Role.CLIENT: HomomorphicClient,
-        Role.SERVER: HomomorphicServer,
-        Role.DECRYPTOR: Decryptor,
-    }
-    traffic_formula = TRAFFIC_FORMULA
 
     def plan(self, task: Task) -> HomomorphicPlan:
         """The parameters with the smallest ciphertexts.
@@ -85,7 +88,7 @@ class Bfv(Protocol):
         return homomorphic_plan(self.name, self.version, task, layout)
 
     def traffic(self, plan: HomomorphicPlan) -> Traffic:  # type: ignore[override]
-        """As `traffic_formula`."""
+        """As the offering's `traffic_formula`."""
         return traffic(plan)
 
 

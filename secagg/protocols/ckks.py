@@ -23,6 +23,7 @@ from secagg.protocol import (
     Exactness,
     Guarantees,
     Level,
+    Offering,
     Protocol,
     Task,
     Traffic,
@@ -49,26 +50,28 @@ class Ckks(Protocol):
     title = "homomorphic encryption, approximate (CKKS)"
     version = 1
     levels = {
-        Level.CURIOUS: Guarantees(
-            adversary=Adversary.CURIOUS_SERVER,
-            collusion=Collusion.NOBODY,
-            dropouts=Dropouts.ANY,
-            exactness=Exactness.BOUNDED_ERROR,
-            validity=Validity.UNCHECKED,
-            evidence=Evidence.SKETCH,
-            source=(
-                "IND-CPA of CKKS under ring-LWE (Cheon et al. 2017), parameters by the"
-                " HomomorphicEncryption.org standard; no noise flooding: the result may depend on"
-                " the noise; honest clients; server and decryptor do not collude"
+        Level.CURIOUS: Offering(
+            guarantees=Guarantees(
+                adversary=Adversary.CURIOUS_SERVER,
+                collusion=Collusion.NOBODY,
+                dropouts=Dropouts.ANY,
+                exactness=Exactness.BOUNDED_ERROR,
+                validity=Validity.UNCHECKED,
+                evidence=Evidence.SKETCH,
+                source=(
+                    "IND-CPA of CKKS under ring-LWE (Cheon et al. 2017), parameters by the"
+                    " HomomorphicEncryption.org standard; no noise flooding: the result may depend"
+                    " on the noise; honest clients; server and decryptor do not collude"
+                ),
             ),
+            roles={
+                Role.CLIENT: HomomorphicClient,
+                Role.SERVER: HomomorphicServer,
+                Role.DECRYPTOR: Decryptor,
+            },
+            traffic_formula=TRAFFIC_FORMULA,
         )
     }
-    roles = {
-        Role.CLIENT: HomomorphicClient,
-        Role.SERVER: HomomorphicServer,
-        Role.DECRYPTOR: Decryptor,
-    }
-    traffic_formula = TRAFFIC_FORMULA
 
     def plan(self, task: Task) -> HomomorphicPlan:
         """The parameters with the smallest ciphertexts.
@@ -81,7 +84,7 @@ class Ckks(Protocol):
         return homomorphic_plan(self.name, self.version, task, layout)
 
     def traffic(self, plan: HomomorphicPlan) -> Traffic:  # type: ignore[override]
-        """As `traffic_formula`."""
+        """As the offering's `traffic_formula`."""
         return traffic(plan)
 
 

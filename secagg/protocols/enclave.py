@@ -29,6 +29,7 @@ from secagg.protocol import (
     Guarantees,
     Identity,
     Level,
+    Offering,
     Party,
     Plan,
     Protocol,
@@ -66,25 +67,27 @@ class Enclave(Protocol):
     title = "sum inside a SIMULATED enclave"
     version = 1
     levels = {
-        Level.CURIOUS: Guarantees(
-            adversary=Adversary.CURIOUS_SERVER,
-            collusion=Collusion.PLANNED_CLIENTS,
-            dropouts=Dropouts.ANY,
-            exactness=Exactness.EXACT,
-            validity=Validity.UNCHECKED,
-            evidence=Evidence.SIMULATED,
-            source="SIMULATED attestation; the roster's author can fill the cohort",
+        Level.CURIOUS: Offering(
+            guarantees=Guarantees(
+                adversary=Adversary.CURIOUS_SERVER,
+                collusion=Collusion.PLANNED_CLIENTS,
+                dropouts=Dropouts.ANY,
+                exactness=Exactness.EXACT,
+                validity=Validity.UNCHECKED,
+                evidence=Evidence.SIMULATED,
+                source="SIMULATED attestation; the roster's author can fill the cohort",
+            ),
+            roles={Role.CLIENT: Client, Role.ENCLAVE: EnclaveParty},
+            traffic_formula=(
+                "with p = ceil(d b / 8), v = ceil(n / 8), B(x) = x + 2, 3 or 5 (a byte string's"
+                f" header for x < 256, < 65536, more): up: 61 + {SEALED_KEY_BYTES + 2} + 66 + p +"
+                f" 16 max(1, ceil(p / 2^20)); down: (61 + B({EVIDENCE_BYTES}) + 34 + 34 +"
+                f" {EXPIRY_BYTES + 2}) + (61 + B(v) + 34 + 66)"
+            ),
+            identified=True,
         )
     }
-    roles = {Role.CLIENT: Client, Role.ENCLAVE: EnclaveParty}
-    identified = True
     isolated = frozenset({Role.ENCLAVE})
-    traffic_formula = (
-        "with p = ceil(d b / 8), v = ceil(n / 8), B(x) = x + 2, 3 or 5 (a byte string's header for"
-        f" x < 256, < 65536, more): up: 61 + {SEALED_KEY_BYTES + 2} + 66 + p +"
-        f" 16 max(1, ceil(p / 2^20)); down: (61 + B({EVIDENCE_BYTES}) + 34 + 34 +"
-        f" {EXPIRY_BYTES + 2}) + (61 + B(v) + 34 + 66)"
-    )
 
     def plan(self, task: Task) -> EnclavePlan:
         """The ring that holds the sum, and at least two honest inputs in it.
@@ -125,7 +128,8 @@ class Enclave(Protocol):
         """A client with its key and trust, or the enclave on its platform."""
         if not session.roster.keys:
             raise ParameterError(f"{self.name} needs a roster with the clients' keys")
-        party = self.roles[me.role](session, me, rng)
+        offering = self.at(session.plan.task.level)
+        party = offering.roles[me.role](session, me, rng)
         if isinstance(party, Client):
             if identity.key is None or identity.trust is None:
                 raise ParameterError(f"{me} needs a signing key, and a policy for evidence")

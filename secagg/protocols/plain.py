@@ -26,6 +26,7 @@ from secagg.protocol import (
     Guarantees,
     Input,
     Level,
+    Offering,
     Party,
     Plan,
     Protocol,
@@ -113,19 +114,21 @@ class Plain(Protocol):
     title = "no protection (baseline)"
     version = 1
     levels = {
-        level: Guarantees(
-            adversary=Adversary.TRUSTED_SERVER,
-            collusion=Collusion.NOBODY,
-            dropouts=Dropouts.ANY,
-            exactness=Exactness.EXACT,
-            validity=Validity.UNCHECKED,
-            evidence=Evidence.NONE,
-            source="the baseline",
+        level: Offering(
+            guarantees=Guarantees(
+                adversary=Adversary.TRUSTED_SERVER,
+                collusion=Collusion.NOBODY,
+                dropouts=Dropouts.ANY,
+                exactness=Exactness.EXACT,
+                validity=Validity.UNCHECKED,
+                evidence=Evidence.NONE,
+                source="the baseline",
+            ),
+            roles={Role.CLIENT: Client, Role.SERVER: Server},
+            traffic_formula="up: 61 + ceil(d b / 8); down: 0",
         )
         for level in Level
     }
-    roles = {Role.CLIENT: Client, Role.SERVER: Server}
-    traffic_formula = "up: 61 + ceil(d b / 8); down: 0"
 
     def plan(self, task: Task) -> Plan:
         """The ring that holds the sum; nobody is withstood."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from types import TracebackType
 from typing import Final
 
 from secagg.errors import DecodeError, WorkerLost
+from secagg.processes import Child
 from secagg.runner.parcels import Broken, Port, Ready, Reply, Request
 from secagg.wire import Frame
 
@@ -23,11 +22,10 @@ COMMAND: Final = ("-P", "-m", "secagg.runner.worker")
 _GRACE_SECONDS: Final = 5.0
 
 
-class Worker:
+class Worker(Child):
     """One worker process. Use it in a `with` block, which ends it.
 
     Attributes:
-        pid: of the process.
         timeout: seconds after which a silent worker is given up.
         asked: whether it owes a reply; the first comes unasked.
 
@@ -36,21 +34,12 @@ class Worker:
     """
 
     def __init__(self, command: Sequence[str], timeout: float = TIMEOUT_SECONDS) -> None:
-        ours, theirs = socket.socketpair()
-        ours.settimeout(timeout)
-        self._port = Port(ours)
-        with theirs:
-            try:
-                self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
-                    command,
-                    stdin=theirs.fileno(),
-                    stdout=subprocess.DEVNULL,
-                    process_group=0,  # an interrupt from the terminal is the parent's to handle
-                )
-            except OSError as error:
-                ours.close()
-                raise WorkerLost(f"no worker process could be started: {error}") from None
-        self.pid = self._process.pid
+        try:
+            # A group of its own: an interrupt from the terminal is the parent's to handle.
+            super().__init__(command, timeout, process_group=0)
+        except OSError as error:
+            raise WorkerLost(f"no worker process could be started: {error}") from None
+        self._port = Port(self._socket)
         self.timeout = timeout
         self.asked = True
 
@@ -104,24 +93,6 @@ class Worker:
         self.close()
         status = self._process.returncode
         return WorkerLost(f"worker process {self.pid}: {why} (exit status {status})")
-
-    def close(self) -> None:
-        """End the process, whatever it does."""
-        self._port.close()
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import selectors
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, Unpack
 
 from secagg import kernels
 from secagg.errors import LocalProtocolError, SecaggError
@@ -22,7 +22,7 @@ from secagg.runner.outcome import Outcome, PartyReport
 from secagg.runner.parcels import Account, Accounts, Batch, Begin, Close, Outbox, Work
 from secagg.runner.recipe import Recipe, Staging
 from secagg.runner.simulation import Driver
-from secagg.transcript import Fate
+from secagg.transcript import Told
 from secagg.types import PartyId, Role
 from secagg.wire import Frame
 
@@ -84,18 +84,9 @@ class _Tally:
         self._notify = notify
         self._counts: dict[str, int] = {}
 
-    def add(
-        self,
-        frame: Frame,
-        *,
-        seconds: float,
-        sender: PartyId,
-        recipient: PartyId,
-        message: str,
-        phase: str,
-        fate: Fate,
-    ) -> None:
-        if recipient.role is not Role.CLIENT and fate == "delivered":
+    def add(self, frame: Frame, **told: Unpack[Told]) -> None:
+        if told["recipient"].role is not Role.CLIENT and told["fate"] == "delivered":
+            message = told["message"]
             self._counts[message] = count = self._counts.get(message, 0) + 1
             self._notify(message, count)
 
@@ -161,6 +152,7 @@ class _Crowd:
             self._inputs,
             observer=_Tally(notify),
             elsewhere=self._forward,
+            beacon=staging.beacon,
             late=True,
         )
 

@@ -8,19 +8,15 @@ after the other; one that has ended serves none, and another must be launched.
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import sys
-from importlib.metadata import distributions
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 import msgspec
 import numpy as np
 
 from secagg import errors
-from secagg.attestation.measurement import DISTRIBUTIONS, ENTRY, LAUNCH_FLAGS, native_module
+from secagg.attestation.measurement import DISTRIBUTIONS, ENTRY, LAUNCH_FLAGS
 from secagg.enclave import channel
 from secagg.errors import (
     DecodeError,
@@ -29,6 +25,7 @@ from secagg.errors import (
     RemoteProtocolError,
     UnavailableError,
 )
+from secagg.processes import Child, launching
 from secagg.protocol import (
     FAILED,
     Accuse,
@@ -38,7 +35,6 @@ from secagg.protocol import (
     Event,
     Fail,
     Fate,
-    Input,
     Party,
     Protocol,
     Send,
@@ -50,29 +46,16 @@ from secagg.wire import Envelope, Frame, Message, MessageTable
 TIMEOUT_SECONDS: Final = 120.0
 
 
-class EnclaveHost:
+class EnclaveHost(Child):
     """One enclave process, for any number of sessions. Use it in a `with` block, which ends it.
 
     Attributes:
-        pid: of the process.
         ready: what the process said of itself: root, measurement and safeguards. SIMULATED.
         cpu_seconds: that the process has used since its start, as of its last word.
     """
 
     def __init__(self, command: list[str], timeout: float) -> None:
-        ours, theirs = socket.socketpair()
-        ours.settimeout(timeout)
-        self._socket = ours
-        self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
-            command,
-            stdin=theirs.fileno(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={},
-            cwd="/",
-        )
-        theirs.close()
-        self.pid = self._process.pid
+        super().__init__(command, timeout, env={}, cwd="/", stderr=subprocess.DEVNULL)
         self._end = ""
         try:
             ready = self._receive()
@@ -91,15 +74,7 @@ class EnclaveHost:
         Raises:
             UnavailableError: it did not come up, for instance because it loaded unmeasured code.
         """
-        source = package or Path(__file__).parents[1]
-        native = native_module()
-        found = (next(iter(distributions(name=name)), None) for name in DISTRIBUTIONS)
-        places = {str(one.locate_file("")) for one in found if one is not None}
-        command = [
-            *(sys.executable, *LAUNCH_FLAGS, str(source / ENTRY)),
-            *(str(source), "" if native is None else str(native), *sorted(places)),
-        ]
-        return cls(command, timeout)
+        return cls(launching(ENTRY, LAUNCH_FLAGS, DISTRIBUTIONS, package), timeout)
 
     @property
     def status(self) -> tuple[str, ...]:
@@ -138,7 +113,7 @@ class EnclaveHost:
         Raises:
             LocalProtocolError: the process has opened this session before, or refuses the plan.
         """
-        role = protocol.roles[me.role]
+        role = protocol.at(session.plan.task.level).roles[me.role]
         attributes = {"phases": role.phases, "table": role.table, "tolerant": role.tolerant}
         proxy: type[IsolatedParty] = type(f"Isolated{role.__name__}", (IsolatedParty,), attributes)
         return proxy(session, me, rng, self)
@@ -146,21 +121,7 @@ class EnclaveHost:
     def close(self) -> None:
         """End the process."""
         self._end = self._end or "it was closed"
-        self._socket.close()
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-
-    def __enter__(self) -> EnclaveHost:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        super().close()
 
     def _receive(self) -> channel.Ready | channel.Reply:
         try:
@@ -234,8 +195,8 @@ class IsolatedParty(Party):
     def _offer(self, event: Event, sender: PartyId) -> channel.Offer:
         if isinstance(event, Deadline):
             return channel.Offer(self.session.id, sender, b"", event.phase)
-        if isinstance(event, Input):
-            raise LocalProtocolError(f"{self.me} takes no Input")
+        if not isinstance(event, Message):
+            raise LocalProtocolError(f"{self.me} takes no {type(event).__name__}")
         frame = self.table.encode(Envelope(self.session.id, sender, self.me, event))
         return channel.Offer(self.session.id, sender, frame.join(), "")
 

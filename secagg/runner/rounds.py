@@ -21,7 +21,7 @@ from secagg.attestation import measure_installed
 from secagg.crypto.rng import SEED_BYTES, uniform_below
 from secagg.errors import InputError, ParameterError
 from secagg.protocol import DONE as ENDED
-from secagg.protocol import Exactness, Plan, Protocol
+from secagg.protocol import Exactness, Level, Plan, Protocol
 from secagg.runner import resident
 from secagg.runner.crew import launched
 from secagg.runner.crowd import Played, play
@@ -44,9 +44,9 @@ def simulate(settings: Settings, notify: Notify = lambda *_: None) -> Simulation
     """
     protocol, task = protocols.get(settings.protocol), settings.task
     plan = protocol.plan(task)
-    after = lost_after(protocol, settings.lost_at)
+    after = lost_after(protocol, task.level, settings.lost_at)
     seed = settings.seed.to_bytes(SEED_BYTES, "big")
-    measurement = measure_installed().value if protocol.identified else b""
+    measurement = measure_installed().value if protocol.at(task.level).identified else b""
     start = resident.resident_bytes()
     rows = []
     with launched(min(settings.workers, settings.clients)) as crew:
@@ -64,7 +64,7 @@ def simulate(settings: Settings, notify: Notify = lambda *_: None) -> Simulation
     )
 
 
-def lost_after(protocol: Protocol, phase: str) -> list[int]:
+def lost_after(protocol: Protocol, level: Level, phase: str) -> list[int]:
     """How many messages the clients that vanish still send, one after the other.
 
     A client that vanishes in a phase does not send the message of that phase; where there are more
@@ -73,10 +73,11 @@ def lost_after(protocol: Protocol, phase: str) -> list[int]:
     Raises:
         ParameterError: the protocol's clients have no such phase.
     """
-    steps = sum(message.SENDER is Role.CLIENT for message in protocol.messages)
+    offering = protocol.at(level)
+    steps = sum(message.SENDER is Role.CLIENT for message in offering.messages)
     if phase == SPREAD:
         return list(range(steps))
-    phases = protocol.roles[Role.CLIENT].phases
+    phases = offering.roles[Role.CLIENT].phases
     if phase not in phases:
         raise ParameterError(
             f"a client of {protocol.name} goes through {', '.join(phases)}, or vanishes in phases"
@@ -173,7 +174,8 @@ def _verdict(played: Played) -> dict[str, Any]:
 
 def _delivered(protocol: Protocol, plan: Plan, lost: Mapping[PartyId, int]) -> tuple[PartyId, ...]:
     """The clients whose vectors are sent: the one message of a client with a tail."""
-    sent = [message for message in protocol.messages if message.SENDER is Role.CLIENT]
+    messages = protocol.at(plan.task.level).messages
+    sent = [message for message in messages if message.SENDER is Role.CLIENT]
     place = next(at for at, message in enumerate(sent) if "tail" in message.__struct_fields__)
     return tuple(party for party in plan.task.clients if lost.get(party, place + 1) > place)
 

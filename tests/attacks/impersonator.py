@@ -18,7 +18,7 @@ from secagg.crypto.agreement import PrivateKey
 from secagg.crypto.rng import seeded
 from secagg.protocol import Effect, Fail, Input, Send
 from secagg.protocol.cohort import encode_bitmap
-from secagg.protocols._masking.client import SHARE_STEP
+from secagg.protocols._masking.keyring import SHARE_STEP
 from secagg.protocols._masking.messages import (
     KeyBook,
     ShareBundle,

@@ -64,8 +64,8 @@ def seeds_of(party: MaskingClient) -> dict[str, bytes]:
     assert party._seed is not None
     found = {
         "party seed": party._seed.reveal(),
-        "mask seed": party._mask_seed.reveal(),
-        "self seed": party._self_seed.reveal(),
+        "mask seed": party._keys.mask_seed.reveal(),
+        "self seed": party._keys.self_seed.reveal(),
     }
     assert all(found.values())
     return found

@@ -14,8 +14,7 @@ from attacks.adversary import MASKED, Network, Seen, equal, scenario_of
 from attacks.server_view import ServerView
 
 from secagg.kernels import MaskStream
-from secagg.protocols._masking import client as client_module
-from secagg.protocols._masking import server as server_module
+from secagg.protocols._masking import keyring, recovery
 from secagg.protocols._masking.messages import MaskedVector
 from secagg.protocols._masking.plan import MaskingPlan, self_mask
 from secagg.types import SERVER, PartyId, RingVector, Secret, client
@@ -56,7 +55,7 @@ def test_without_self_masks_the_late_vector_is_opened(
     def known(plan: MaskingPlan, digest: bytes, _: Secret, owner: PartyId, sign: int) -> MaskStream:
         return self_mask(plan, digest, zeros, owner, sign)
 
-    for module in (client_module, server_module):
+    for module in (keyring, recovery):
         monkeypatch.setattr(module, "self_mask", known)
     scenario = scenario_of(name, count)
     assert equal(opened(Network(scenario, late), zeros), scenario.inputs[client(VICTIM)])
@@ -69,7 +68,7 @@ def test_with_self_masks_it_is_not(name: str, count: int) -> None:
     # All pair masks are off; what is left is the input under a mask that nobody was asked about.
     left = opened(network, None)
     assert not equal(left, scenario.inputs[client(VICTIM)])
-    own = network.client(VICTIM)._self_seed
+    own = network.client(VICTIM)._keys.self_seed
     view = ServerView(network.session, network.seen)
     agreed = view.agreements(VICTIM, view.rebuild("mask", VICTIM))
     assert equal(view.strip(VICTIM, own, agreed), scenario.inputs[client(VICTIM)])

@@ -19,7 +19,7 @@ from attacks.server_view import Row, ServerView, in_rows
 
 from secagg.crypto import aead, shamir
 from secagg.errors import ShareBindingError
-from secagg.protocols._masking.client import MaskingClient
+from secagg.protocols._masking.keyring import Keyring
 from secagg.protocols._masking.messages import (
     MaskedVector,
     ShareBundle,
@@ -34,13 +34,11 @@ VICTIM, CORRUPT, LOST = 0, 3, (4, 5, 6)
 
 def without_direction(monkeypatch: pytest.MonkeyPatch, *, key: bool, data: bool) -> None:
     """Takes the direction out of the channel key, the associated data, or both."""
-    channel, associated_data = MaskingClient._channel, aead.associated_data
+    channel, associated_data = Keyring._channel, aead.associated_data
 
-    def either_way(
-        self: MaskingClient, neighbour: int, sender: PartyId, receiver: PartyId
-    ) -> Secret:
+    def either_way(self: Keyring, sender: PartyId, receiver: PartyId) -> Secret:
         first, second = sorted((sender, receiver))
-        return channel(self, neighbour, first, second)
+        return channel(self, first, second)
 
     def for_both(
         protocol: str, transcript: bytes, step: str, sender: PartyId, receiver: PartyId
@@ -48,7 +46,7 @@ def without_direction(monkeypatch: pytest.MonkeyPatch, *, key: bool, data: bool)
         return associated_data(protocol, transcript, step, *sorted((sender, receiver)))
 
     if key:
-        monkeypatch.setattr(MaskingClient, "_channel", either_way)
+        monkeypatch.setattr(Keyring, "_channel", either_way)
     if data:
         monkeypatch.setattr(aead, "associated_data", for_both)
 

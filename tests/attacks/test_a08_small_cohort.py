@@ -114,9 +114,8 @@ def test_shares_of_one_corrupt_client_only(name: str, count: int, floor: bool) -
             victim = network.client(VICTIM)
             victim.plan = without_floor(victim.plan)
         corrupt = decode_numbers(bundle.dealers)[0]
-        key = network.client(corrupt)._mask_key
-        assert key is not None
-        agreed[corrupt] = key.agree(network.client(VICTIM)._own_keys()[1])
+        victims = ServerView(network.session, network.seen).keys[VICTIM][1]
+        agreed[corrupt] = network.client(corrupt)._keys._mask_key.agree(victims)
         return ShareBundle(encode_numbers([corrupt]), in_rows(bundle.sealed)[0])
 
     network = Network(scenario_of(name, count), thin)

@@ -42,8 +42,10 @@ def _long_lived_channel_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def again(self: MaskingClient) -> Effects:
         list(begin(self))
-        self._channel_key = PrivateKey(Secret(self.me.number.to_bytes(32, "big")))
-        yield Send(SERVER, AdvertiseKeys(*self._own_keys()))
+        keys = self._keys
+        keys._channel_key = PrivateKey(Secret(self.me.number.to_bytes(32, "big")))
+        keys.public = keys.public._replace(channel=keys._channel_key.public)
+        yield Send(SERVER, AdvertiseKeys(*keys.public))
 
     monkeypatch.setattr(MaskingClient, "begin", again)
 

@@ -21,7 +21,7 @@ from secagg import kernels
 from secagg.crypto import shamir
 from secagg.crypto.agreement import PrivateKey
 from secagg.errors import ShareCorrupt
-from secagg.protocols._masking import server as server_module
+from secagg.protocols._masking import recovery
 from secagg.protocols._masking.messages import MaskedVector, UnmaskShares
 from secagg.protocols._masking.server import MaskingServer
 from secagg.types import SERVER, PartyId, Secret, client
@@ -64,6 +64,7 @@ class Attack(Network):
             return message if self.aim == "self" else None
         if not isinstance(message, UnmaskShares):
             return message
+        assert server._recovery is not None
         # Who answers is known: the survivors; of the owner's shares the first few are used.
         near = {*server._neighbours[OWNER], OWNER} & server._included
         holders = sorted(near)[: server.plan.threshold]
@@ -71,7 +72,7 @@ class Attack(Network):
         if seen.sender != self.corrupt:
             return message
         shares = shamir.decode_shares(message.shares)
-        row = server._owners(self.corrupt.number).index(OWNER)
+        row = server._recovery.owners(self.corrupt.number).index(OWNER)
         shares[row] = self.forge(shares[row], self.corrupt.number, holders)
         return UnmaskShares(shamir.encode_shares(shares))
 
@@ -82,13 +83,13 @@ def believe(monkeypatch: pytest.MonkeyPatch, attack: Attack) -> None:
     class Believed(PrivateKey):
         def __init__(self, seed: Secret) -> None:
             super().__init__(seed)
-            self.public = attack.server._keys[OWNER][1]
+            self.public = attack.server._keys[OWNER].mask
 
     if attack.aim == "mask":
-        monkeypatch.setattr(server_module, "PrivateKey", Believed)
+        monkeypatch.setattr(recovery, "PrivateKey", Believed)
     else:
         monkeypatch.setattr(
-            server_module,
+            recovery,
             "self_mask_commitment",
             lambda digest, seed, owner: attack.server._commitments[owner.number],
         )

@@ -25,7 +25,7 @@ from conformance.scenario import Scenario
 from secagg import protocols
 from secagg.crypto import agreement
 from secagg.errors import InvalidKey
-from secagg.protocols._masking.client import MaskingClient
+from secagg.protocols._masking import checks
 from secagg.protocols._masking.messages import AdvertiseKeys
 from secagg.protocols._masking.server import MaskingServer
 from secagg.types import client
@@ -50,8 +50,8 @@ def without_raise(function: Callable[..., Any], words: str) -> Callable[..., Any
 def accept_repeated_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes the client's check out of its source."""
     words = "expected distinct public keys, got one twice"
-    unchecked = without_raise(MaskingClient._checked_book, words)
-    monkeypatch.setattr(MaskingClient, "_checked_book", unchecked)
+    unchecked = without_raise(checks.check_keys, words)
+    monkeypatch.setattr(checks, "check_keys", unchecked)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -105,7 +105,7 @@ def test_the_server_refuses_an_alias() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("field", ["channel_key", "mask_key"])
+@pytest.mark.parametrize("field", ["channel", "mask"])
 @pytest.mark.parametrize("checked", [False, True])
 def test_the_victims_own_key_reflected(
     name: str, field: str, checked: bool, monkeypatch: pytest.MonkeyPatch
@@ -116,13 +116,11 @@ def test_the_victims_own_key_reflected(
 
     def reflect(seen: Seen) -> Message:
         if seen.sender == VICTIM and isinstance(seen.message, AdvertiseKeys):
-            reflected.append(getattr(seen.message, field))
+            reflected.append(getattr(seen.message, f"{field}_key"))
         if seen.sender == CORRUPT and isinstance(seen.message, AdvertiseKeys):
-            own = network.client(CORRUPT.number)
-            key = own._channel_key if field == "channel_key" else own._mask_key
-            assert key is not None
-            key.public = reflected[0]
-            return AdvertiseKeys(*own._own_keys())
+            own = network.client(CORRUPT.number)._keys
+            own.public = own.public._replace(**{field: reflected[0]})
+            return AdvertiseKeys(*own.public)
         return seen.message
 
     accept_anything_at_the_server(monkeypatch)

@@ -76,10 +76,10 @@ def test_a_whole_session_ends_without_an_upload(name: str) -> None:
     _, leaked = _leaking(run)
 
     def leak(frame: Frame, sender: PartyId, recipient: PartyId) -> Frame:
-        envelope = run.protocol.table.decode(frame)
+        envelope = run.offering.table.decode(frame)
         if isinstance(envelope.message, RelayContext):
             changed = Envelope(envelope.session, sender, recipient, RelayContext(leaked))
-            return run.protocol.table.encode(changed)
+            return run.offering.table.encode(changed)
         return frame
 
     outcome = run.run(Faults(tamper=leak))

@@ -35,9 +35,7 @@ def pooled(network: Network, colluders: int) -> tuple[ServerView, dict[int, Secr
     corrupt = [network.client(number) for number in view.partners[VICTIM][:colluders]]
     held = [shamir.decode_shares(party._shares[VICTIM].reveal()) for party in corrupt]
     agreed = {
-        party.me.number: party._mask_key.agree(view.keys[VICTIM][1])
-        for party in corrupt
-        if party._mask_key is not None
+        party.me.number: party._keys._mask_key.agree(view.keys[VICTIM][1]) for party in corrupt
     }
     for seen in network.held:
         network.post(seen.sender, seen.recipient, seen.message)

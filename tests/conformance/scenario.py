@@ -18,6 +18,8 @@ from secagg.protocol import (
     Identities,
     Identity,
     Input,
+    Level,
+    Offering,
     Party,
     Protocol,
     Record,
@@ -34,26 +36,62 @@ BOUND = 1000
 LENGTH = 17
 
 
+@dataclass(frozen=True)
+class Offered:
+    """A protocol at one of its levels: what a conformance test is about."""
+
+    protocol: Protocol
+    level: Level
+
+    @classmethod
+    def named(cls, name: str) -> Offered:
+        """The inverse of `str`."""
+        protocol, level = name.split("-")
+        return cls(protocols.get(protocol), Level(level))
+
+    def __str__(self) -> str:
+        return f"{self.protocol.name}-{self.level}"
+
+    @property
+    def offering(self) -> Offering:
+        return self.protocol.at(self.level)
+
+    @property
+    def client_steps(self) -> int:
+        """How many messages a client sends."""
+        return sum(message.SENDER is Role.CLIENT for message in self.offering.messages)
+
+
 @dataclass
 class Scenario:
     """`count` clients with fixed inputs under one protocol."""
 
-    protocol: Protocol
+    offered: Protocol | Offered
     count: int
     task: dict[str, Any] = field(default_factory=dict)
     seed: int = 1
 
     def __post_init__(self) -> None:
         settings: dict[str, Any] = {"min_clients": 2, "corrupt": "0", "dropout": "0"}
-        settings |= {"length": LENGTH, "bound": BOUND} | self.task
+        settings |= {"length": LENGTH, "bound": BOUND}
+        if isinstance(self.offered, Offered):
+            self.protocol = self.offered.protocol
+            settings["level"] = self.offered.level
+        else:
+            self.protocol = self.offered
+        settings |= self.task
         clients = tuple(client(number) for number in range(self.count))
         self.plan = self.protocol.plan(Task(clients=clients, **settings))
         self.rng = seeded(self.seed)
-        self.identities = self._identities() if self.protocol.identified else None
+        self.identities = self._identities() if self.offering.identified else None
         roster = self.identities.roster if self.identities is not None else None
         self.session = Session.fresh(self.plan, self.rng, roster=roster)
         self.values = {party: self._draw() for party in clients}
         self.inputs = {party: to_ring(v, self.plan.ring) for party, v in self.values.items()}
+
+    @property
+    def offering(self) -> Offering:
+        return self.protocol.at(self.plan.task.level)
 
     @property
     def collector(self) -> PartyId:
@@ -154,12 +192,11 @@ def to_ring(values: np.ndarray[Any, Any], ring: Ring) -> RingVector:
     return (values.astype(np.uint64) & np.uint64(ring.mask)).astype(ring.dtype)
 
 
-def client_steps(protocol: Protocol) -> int:
-    """How many messages a client sends."""
-    return sum(message.SENDER is Role.CLIENT for message in protocol.messages)
-
-
 def chosen_names(pattern: str | None) -> list[str]:
-    """The protocols to test: all, or those that the pattern names."""
-    names = list(protocols.names())
-    return [name for name in names if pattern is None or re.fullmatch(pattern, name)]
+    """The protocols to test at each of their levels: all, or those that the pattern names."""
+    names = [name for name in protocols.names() if pattern is None or re.fullmatch(pattern, name)]
+    return [
+        str(Offered(protocols.get(name), level))
+        for name in names
+        for level in protocols.get(name).levels
+    ]

@@ -7,11 +7,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from conformance.scenario import Scenario
+from conformance.scenario import Offered, Scenario
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secagg import protocols
 from secagg.errors import (
     DecodeError,
     LocalProtocolError,
@@ -29,7 +28,6 @@ from secagg.protocol import (
     Fail,
     Input,
     Level,
-    Protocol,
     Remember,
     Session,
 )
@@ -50,11 +48,11 @@ def frames_of(scenario: Scenario) -> list[tuple[Frame, PartyId, PartyId]]:
     return seen
 
 
-def test_replayed_messages_of_another_session_are_refused(protocol: Protocol) -> None:
+def test_replayed_messages_of_another_session_are_refused(offered: Offered) -> None:
     """Every message of an earlier session, put in place of its successor, is refused."""
-    old = frames_of(Scenario(protocol, 3, seed=1))
-    new = Scenario(protocol, 3, {"dropout": "0.3"}, seed=2)
-    assert new.session.id != Scenario(protocol, 3, seed=1).session.id
+    old = frames_of(Scenario(offered, 3, seed=1))
+    new = Scenario(offered, 3, {"dropout": "0.3"}, seed=2)
+    assert new.session.id != Scenario(offered, 3, seed=1).session.id
 
     def replay(frame: Frame, sender: PartyId, recipient: PartyId) -> Frame:
         kind = frame.head[5]
@@ -69,10 +67,10 @@ def test_replayed_messages_of_another_session_are_refused(protocol: Protocol) ->
     assert all(isinstance(error, WrongSession) for error in refused)
 
 
-def test_a_party_opens_only_what_is_meant_for_it(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_a_party_opens_only_what_is_meant_for_it(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     frame, sender, recipient = frames_of(scenario)[0]
-    envelope = protocol.table.decode(frame)
+    envelope = offered.offering.table.decode(frame)
     party = scenario.party(recipient)
     assert party.open(frame, sender) == envelope.message
     changed: Envelope
@@ -86,15 +84,15 @@ def test_a_party_opens_only_what_is_meant_for_it(protocol: Protocol) -> None:
         ),
     ):
         with pytest.raises(error, match="expected"):
-            party.open(protocol.table.encode(changed), changed.sender)
+            party.open(offered.offering.table.encode(changed), changed.sender)
     with pytest.raises(UnknownParty, match="calls itself"):
         party.open(frame, client(2))
 
 
-def test_unknown_senders_and_misdirected_messages_change_nothing(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_unknown_senders_and_misdirected_messages_change_nothing(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     frame, _, recipient = frames_of(scenario)[0]
-    message = protocol.table.decode(frame).message
+    message = offered.offering.table.decode(frame).message
     party = scenario.party(recipient)
     party.start()
     phase = party.phase
@@ -108,9 +106,9 @@ def test_unknown_senders_and_misdirected_messages_change_nothing(protocol: Proto
     assert party.phase == phase
 
 
-def test_late_messages_are_dropped_and_counted(protocol: Protocol) -> None:
+def test_late_messages_are_dropped_and_counted(offered: Offered) -> None:
     """A client whose messages come after the deadline is a dropout, nothing worse."""
-    scenario = Scenario(protocol, 4, {"dropout": "0.25"})
+    scenario = Scenario(offered, 4, {"dropout": "0.25"})
     late = 0
     for every in range(2, 14):
         outcome = scenario.run(schedule=_Hasty(every))
@@ -132,9 +130,9 @@ class _Hasty:
         return pending if waiting and self._steps % self._every == 0 else 0
 
 
-def test_a_second_different_message_is_not_taken(protocol: Protocol) -> None:
+def test_a_second_different_message_is_not_taken(offered: Offered) -> None:
     """The first of two contradicting messages counts, and the sender is named."""
-    scenario = Scenario(protocol, 3)
+    scenario = Scenario(offered, 3)
     server = scenario.party(scenario.collector)
     message, sender = scenario.first_words(server)
     server.handle(message, sender)
@@ -158,8 +156,8 @@ def _altered(message: Message) -> Message | None:
     return None
 
 
-def test_truncated_and_oversized_frames_are_refused(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_truncated_and_oversized_frames_are_refused(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     for frame, sender, recipient in frames_of(scenario):
         party = scenario.party(recipient)
         joined = frame.join()
@@ -174,19 +172,19 @@ def test_truncated_and_oversized_frames_are_refused(protocol: Protocol) -> None:
             party.open(Frame(frame.head, memoryview(bytes(frame.tail) + b"\0")), sender)
 
 
-def test_a_vector_of_the_wrong_length_is_not_added(protocol: Protocol) -> None:
+def test_a_vector_of_the_wrong_length_is_not_added(offered: Offered) -> None:
     """A client that sends a shorter or longer vector is named and counts as lost."""
-    scenario = Scenario(protocol, 4, {"dropout": "0.25"})
+    scenario = Scenario(offered, 4, {"dropout": "0.25"})
     for change in (lambda tail: tail[:-1], lambda tail: tail + b"\0"):
 
         def resize(frame: Frame, sender: PartyId, recipient: PartyId, change=change) -> Frame:  # type: ignore[no-untyped-def]
             if sender != client(0) or not frame.tail.nbytes:
                 return frame
-            envelope = protocol.table.decode(frame)
+            envelope = offered.offering.table.decode(frame)
             values = [getattr(envelope.message, n) for n in envelope.message.__struct_fields__]
             values[-1] = memoryview(change(bytes(frame.tail)))
             changed = type(envelope.message)(*values)
-            return protocol.table.encode(
+            return offered.offering.table.encode(
                 Envelope(envelope.session, envelope.sender, envelope.recipient, changed)
             )
 
@@ -199,8 +197,8 @@ def test_a_vector_of_the_wrong_length_is_not_added(protocol: Protocol) -> None:
         assert outcome.included == (client(1), client(2), client(3))
 
 
-def test_an_abandoned_party_has_no_secrets_and_takes_nothing_more(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_an_abandoned_party_has_no_secrets_and_takes_nothing_more(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     for started in (True, False):
         for who in scenario.plan.parties:
             party = scenario.party(who)
@@ -221,9 +219,9 @@ def test_an_abandoned_party_has_no_secrets_and_takes_nothing_more(protocol: Prot
 
 @given(data=st.data())
 @settings(max_examples=150)
-def test_garbled_frames_never_give_a_wrong_sum(protocol_name: str, data: st.DataObject) -> None:
+def test_garbled_frames_never_give_a_wrong_sum(offered_name: str, data: st.DataObject) -> None:
     """One frame with a flipped bit in its head or body: an exact sum, or none, never a crash."""
-    scenario = Scenario(protocols.get(protocol_name), 4, {"dropout": "0.25"})
+    scenario = Scenario(Offered.named(offered_name), 4, {"dropout": "0.25"})
     victim = data.draw(st.integers(0, 30))
     count = 0
 
@@ -243,9 +241,9 @@ def test_garbled_frames_never_give_a_wrong_sum(protocol_name: str, data: st.Data
 @given(noise=st.binary(max_size=300), kind=st.integers(0, 12), header=st.booleans())
 @settings(max_examples=300)
 def test_decoders_refuse_noise_or_agree_with_the_encoder(
-    protocol_name: str, noise: bytes, kind: int, header: bool
+    offered_name: str, noise: bytes, kind: int, header: bool
 ) -> None:
-    table = protocols.get(protocol_name).table
+    table = Offered.named(offered_name).offering.table
     data = noise
     if header:
         envelope = b"SAGG\x01" + bytes((kind, 1)) + bytes(4) + b"\x02" + bytes(4) + bytes(32)
@@ -259,19 +257,19 @@ def test_decoders_refuse_noise_or_agree_with_the_encoder(
     assert again.join() == data
 
 
-def test_every_message_encodes_to_what_it_was_decoded_from(protocol: Protocol) -> None:
+def test_every_message_encodes_to_what_it_was_decoded_from(offered: Offered) -> None:
     seen = set()
-    for frame, sender, recipient in frames_of(Scenario(protocol, 3)):
-        envelope = protocol.table.decode(frame)
+    for frame, sender, recipient in frames_of(Scenario(offered, 3)):
+        envelope = offered.offering.table.decode(frame)
         assert (envelope.sender, envelope.recipient) == (sender, recipient)
-        assert protocol.table.encode(envelope).join() == frame.join()
+        assert offered.offering.table.encode(envelope).join() == frame.join()
         assert Frame.split(frame.join()).join() == frame.join()
         seen.add(type(envelope.message))
-    assert seen == set(protocol.messages)
+    assert seen == set(offered.offering.messages)
 
 
-def test_a_party_that_failed_releases_nothing_more(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_a_party_that_failed_releases_nothing_more(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     vector = scenario.inputs[client(0)]
     for victim in (client(0), scenario.collector):
         party = scenario.party(victim)
@@ -281,7 +279,7 @@ def test_a_party_that_failed_releases_nothing_more(protocol: Protocol) -> None:
         assert party.phase == FAILED
         for frame, sender, recipient in frames_of(scenario):
             if recipient == victim:
-                message = protocol.table.decode(frame).message
+                message = offered.offering.table.decode(frame).message
                 assert party.when(message, sender) == "late"
                 with pytest.raises(LocalProtocolError):
                     party.handle(message, sender)
@@ -289,26 +287,26 @@ def test_a_party_that_failed_releases_nothing_more(protocol: Protocol) -> None:
             assert party.when(Input(vector), victim) == "late"
 
 
-def test_a_client_refuses_an_altered_plan(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 4)
+def test_a_client_refuses_an_altered_plan(offered: Offered) -> None:
+    scenario = Scenario(offered, 4)
     plan = scenario.plan
     for changes in ({"minimum": 1}, {"corrupt": 3}, {"version": 99}, {"dropouts": 7}):
         forged = msgspec.structs.replace(plan, **changes)
         session = Session.fresh(forged, scenario.rng)
         assert session.id != scenario.session.id
         with pytest.raises(ParameterError, match="derives"):
-            protocol.party(session, client(0), scenario.rng, ClientPolicy.accepting(forged))
+            offered.protocol.party(session, client(0), scenario.rng, ClientPolicy.accepting(forged))
 
 
-def test_a_client_refuses_a_plan_below_its_policy(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 4, {"min_clients": 3})
+def test_a_client_refuses_a_plan_below_its_policy(offered: Offered) -> None:
+    scenario = Scenario(offered, 4, {"min_clients": 3})
     plan = scenario.plan
-    guarantees = protocol.guarantees(plan.task.level)
+    guarantees = offered.protocol.guarantees(plan.task.level)
     accepting: dict[str, Any] = {"min_clients": 3, "corrupt": 0, "trusted_server": True}
+    accepting["protocols"] = frozenset({plan.protocol})
     scenario.party(client(0), ClientPolicy(**accepting))
     authority = b"authority of this test's roster."
     demands: list[tuple[str, dict[str, Any]]] = [
-        ("level", {"level": Level.MALICIOUS, "authority": authority}),
         ("min_clients", {"min_clients": plan.minimum + 1}),
         ("corrupt", {"corrupt": plan.corrupt + 1}),
         ("sigma", {"sigma": plan.task.sigma + 1}),
@@ -317,6 +315,8 @@ def test_a_client_refuses_a_plan_below_its_policy(protocol: Protocol) -> None:
         ("authority", {"authority": authority}),
         ("least_epoch", {"least_epoch": scenario.session.roster.epoch + 1}),
     ]
+    if plan.task.level is Level.CURIOUS:
+        demands.append(("level", {"level": Level.MALICIOUS, "authority": authority}))
     if plan.mask_strength == 128:
         demands.append(("mask_key_bits", {"mask_key_bits": 256}))
     if guarantees.adversary is Adversary.TRUSTED_SERVER:
@@ -329,17 +329,17 @@ def test_a_client_refuses_a_plan_below_its_policy(protocol: Protocol) -> None:
         scenario.party(scenario.collector, ClientPolicy(**{**accepting, **demand}))
 
 
-def test_someone_without_a_part_gets_no_party(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_someone_without_a_part_gets_no_party(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     for outsider in (client(77), PartyId(Role.ENCLAVE, 3)):
         with pytest.raises(LocalProtocolError, match="no part"):
             scenario.party(outsider)
 
 
-def test_inputs_are_checked_before_anything_is_sent(protocol: Protocol) -> None:
+def test_inputs_are_checked_before_anything_is_sent(offered: Offered) -> None:
     from secagg.errors import InputError
 
-    scenario = Scenario(protocol, 3)
+    scenario = Scenario(offered, 3)
     ring = scenario.plan.ring
     good = scenario.inputs[client(0)]
     lane = ring.dtype.type
@@ -364,8 +364,8 @@ def test_inputs_are_checked_before_anything_is_sent(protocol: Protocol) -> None:
     assert party.when(Input(good), client(0)) == "late"
 
 
-def test_the_driver_is_told_when_it_errs(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_the_driver_is_told_when_it_errs(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     party = scenario.party(client(0))
     with pytest.raises(LocalProtocolError, match="before it was started"):
         party.handle(Input(scenario.inputs[client(0)]), client(0))
@@ -375,12 +375,12 @@ def test_the_driver_is_told_when_it_errs(protocol: Protocol) -> None:
         party.handle(Deadline("no such phase"), client(0))
 
 
-def test_every_wire_field_is_bounded(protocol: Protocol) -> None:
+def test_every_wire_field_is_bounded(offered: Offered) -> None:
     """No default, a cap on every byte string, one sender, a kind of its own."""
-    kinds = [message.KIND for message in protocol.messages]
+    kinds = [message.KIND for message in offered.offering.messages]
     assert len(set(kinds)) == len(kinds)
-    for message in protocol.messages:
-        assert message.SENDER in protocol.roles
+    for message in offered.offering.messages:
+        assert message.SENDER in offered.offering.roles
         for field in msgspec.structs.fields(message):
             assert field.required, (message, field.name)
             if field.name != "tail":
@@ -389,12 +389,12 @@ def test_every_wire_field_is_bounded(protocol: Protocol) -> None:
                 assert meta.max_length is not None, (message, field.name)
 
 
-def test_nothing_prints_its_content(protocol: Protocol) -> None:
+def test_nothing_prints_its_content(offered: Offered) -> None:
     """No repr of a party, event, effect, frame or record shows four bytes of what it holds."""
-    scenario = Scenario(protocol, 3)
+    scenario = Scenario(offered, 3)
     shown, held = [], []
     for frame, _, _ in frames_of(scenario):
-        message = protocol.table.decode(frame).message
+        message = offered.offering.table.decode(frame).message
         shown += [repr(frame), repr(message)]
         held += [getattr(message, name) for name in message.__struct_fields__]
     for who in scenario.plan.parties:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from conformance.scenario import Scenario, client_steps
+from conformance.scenario import Offered, Scenario
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secagg import protocols
 from secagg.errors import DecodeError, LocalProtocolError
 from secagg.protocol import (
+    Adversary,
     Deadline,
     Effect,
     Party,
-    Protocol,
     Record,
     Remember,
 )
@@ -45,8 +45,8 @@ class DrawnOrder:
 
 @given(data=st.data())
 @settings(max_examples=60)
-def test_any_delivery_order_gives_the_sum_of_all(protocol_name: str, data: st.DataObject) -> None:
-    scenario = Scenario(protocols.get(protocol_name), data.draw(st.integers(2, 4)))
+def test_any_delivery_order_gives_the_sum_of_all(offered_name: str, data: st.DataObject) -> None:
+    scenario = Scenario(Offered.named(offered_name), data.draw(st.integers(2, 4)))
     outcome = scenario.run(schedule=DrawnOrder(data.draw, deadlines=False))
     scenario.check(outcome)
     assert outcome.included == scenario.plan.task.clients
@@ -54,18 +54,18 @@ def test_any_delivery_order_gives_the_sum_of_all(protocol_name: str, data: st.Da
 
 @given(data=st.data())
 @settings(max_examples=200)
-def test_deadlines_at_any_moment(protocol_name: str, data: st.DataObject) -> None:
-    protocol = protocols.get(protocol_name)
+def test_deadlines_at_any_moment(offered_name: str, data: st.DataObject) -> None:
+    offered = Offered.named(offered_name)
     count = data.draw(st.integers(3, 5))
-    scenario = Scenario(protocol, count, {"dropout": "0.2"})
-    lifetimes = st.integers(0, client_steps(protocol) - 1)
+    scenario = Scenario(offered, count, {"dropout": "0.2"})
+    lifetimes = st.integers(0, offered.client_steps - 1)
     lost = data.draw(st.dictionaries(st.integers(0, count - 1).map(client), lifetimes, max_size=2))
     faults = Faults(lost=lost, duplicate=data.draw(st.booleans()))
     scenario.check(scenario.run(faults, schedule=DrawnOrder(data.draw, deadlines=True)))
 
 
-def test_every_message_twice_changes_nothing(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 4)
+def test_every_message_twice_changes_nothing(offered: Offered) -> None:
+    scenario = Scenario(offered, 4)
     outcome = scenario.run(Faults(duplicate=True))
     scenario.check(outcome)
     assert outcome.included == scenario.plan.task.clients
@@ -73,12 +73,12 @@ def test_every_message_twice_changes_nothing(protocol: Protocol) -> None:
     assert sum(report.late for report in outcome.parties.values()) > 0
 
 
-def test_every_party_killed_and_restored_at_every_effect(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_every_party_killed_and_restored_at_every_effect(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     undisturbed = scenario.run()
     for party, report in undisturbed.parties.items():
         assert report.effects > 1
-        if not protocol.roles[party.role].restorable:
+        if not offered.offering.roles[party.role].restorable:
             continue  # see test_a_role_that_cannot_be_restored_is_lost
         for ordinal in range(report.effects):
             outcome = scenario.run(Faults(kills={party: (ordinal,)}))
@@ -88,10 +88,10 @@ def test_every_party_killed_and_restored_at_every_effect(protocol: Protocol) -> 
             assert not outcome.accused, (party, ordinal)
 
 
-def test_every_party_killed_twice(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_every_party_killed_twice(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     for party, report in scenario.run().parties.items():
-        if not protocol.roles[party.role].restorable:
+        if not offered.offering.roles[party.role].restorable:
             continue
         for ordinal in range(report.effects - 1):
             outcome = scenario.run(Faults(kills={party: (ordinal, ordinal + 1)}))
@@ -101,9 +101,9 @@ def test_every_party_killed_twice(protocol: Protocol) -> None:
 
 @given(data=st.data())
 @settings(max_examples=60)
-def test_kills_in_any_order_of_messages(protocol_name: str, data: st.DataObject) -> None:
-    scenario = Scenario(protocols.get(protocol_name), 3)
-    roles = scenario.protocol.roles
+def test_kills_in_any_order_of_messages(offered_name: str, data: st.DataObject) -> None:
+    scenario = Scenario(Offered.named(offered_name), 3)
+    roles = scenario.offering.roles
     parties = st.sampled_from([p for p in scenario.plan.parties if roles[p.role].restorable])
     kills = data.draw(st.dictionaries(parties, st.sets(st.integers(0, 12), max_size=3)))
     outcome = scenario.run(Faults(kills=kills), schedule=DrawnOrder(data.draw, deadlines=False))
@@ -111,10 +111,10 @@ def test_kills_in_any_order_of_messages(protocol_name: str, data: st.DataObject)
     assert outcome.included == scenario.plan.task.clients
 
 
-def test_a_restored_party_sends_the_same_bytes(protocol: Protocol) -> None:
+def test_a_restored_party_sends_the_same_bytes(offered: Offered) -> None:
     """Of a client killed before each of its effects, every message equals the one sent before."""
     victim = client(1)
-    scenario = Scenario(protocol, 3)
+    scenario = Scenario(offered, 3)
     for ordinal in range(1, scenario.run().parties[victim].effects):
         first: dict[tuple[PartyId, bytes], bytes] = {}
         frames: list[bytes] = []
@@ -132,13 +132,18 @@ def test_a_restored_party_sends_the_same_bytes(protocol: Protocol) -> None:
             assert first.setdefault(kind, frame) == frame
 
 
-def test_a_role_that_cannot_be_restored_is_lost(protocol: Protocol) -> None:
+def test_a_role_that_cannot_be_restored_is_lost(offered: Offered) -> None:
     """Killed, it releases nothing; a lost server ends the round, a lost client is a dropout."""
-    for role in protocol.roles:
-        _check_that_it_is_lost(_fragile(protocol, role), role)
+    remembers = offered.offering.guarantees.adversary.at_least(Adversary.LYING_SERVER)
+    for role in offered.offering.roles:
+        if role is Role.CLIENT and remembers:
+            with pytest.raises(LocalProtocolError, match="a ledger cannot help"):
+                Scenario(_fragile(offered, role), 4).run()
+        else:
+            _check_that_it_is_lost(_fragile(offered, role), role)
 
 
-def _check_that_it_is_lost(fragile: Protocol, role: Role) -> None:
+def _check_that_it_is_lost(fragile: Offered, role: Role) -> None:
     scenario = Scenario(fragile, 4, {"dropout": "0.25"})
     victim = next(party for party in scenario.plan.parties if party.role is role)
     effects = scenario.run().parties[victim].effects
@@ -153,8 +158,8 @@ def _check_that_it_is_lost(fragile: Protocol, role: Role) -> None:
             assert outcome.total is None
 
 
-def test_a_party_restored_without_records_is_fresh(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_a_party_restored_without_records_is_fresh(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     me = client(0)
     party = scenario.restore(me, [])
     party.start()
@@ -164,9 +169,9 @@ def test_a_party_restored_without_records_is_fresh(protocol: Protocol) -> None:
         party.start()
 
 
-def test_records_of_another_party_or_session_are_refused(protocol: Protocol) -> None:
+def test_records_of_another_party_or_session_are_refused(offered: Offered) -> None:
     """First and final records alike: what they hold would be sent in the wrong place."""
-    scenario, other = Scenario(protocol, 3), Scenario(protocol, 3, seed=2)
+    scenario, other = Scenario(offered, 3), Scenario(offered, 3, seed=2)
     me, stranger, *_ = _restorable(scenario)
     party = scenario.party(me)
     first = _records(party.start())
@@ -181,8 +186,8 @@ def test_records_of_another_party_or_session_are_refused(protocol: Protocol) -> 
         assert scenario.restore(me, records).ended == (records is final)
 
 
-def test_damaged_records_are_refused(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_damaged_records_are_refused(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     me, *_ = _restorable(scenario)
     party = scenario.party(me)
     (start,) = _records(party.start())
@@ -193,16 +198,16 @@ def test_damaged_records_are_refused(protocol: Protocol) -> None:
             scenario.restore(me, records)
 
 
-def test_a_role_that_is_not_restorable_remembers_nothing(protocol: Protocol) -> None:
+def test_a_role_that_is_not_restorable_remembers_nothing(offered: Offered) -> None:
     """Its records would hold its keys, for nobody's use."""
-    scenario = Scenario(protocol, 3)
+    scenario = Scenario(offered, 3)
     for who in scenario.plan.parties:
         party = scenario.party(who)
         assert bool(_records(party.start())) == party.restorable
 
 
 def _restorable(scenario: Scenario) -> list[PartyId]:
-    roles = scenario.protocol.roles
+    roles = scenario.offering.roles
     return [party for party in scenario.plan.parties if roles[party.role].restorable]
 
 
@@ -210,9 +215,10 @@ def _records(effects: Iterable[Effect]) -> list[Record]:
     return [effect.record for effect in effects if isinstance(effect, Remember)]
 
 
-def _fragile(protocol: Protocol, role: Role) -> Protocol:
-    fragile = copy.copy(protocol)
-    party: type[Party] = protocol.roles[role]
+def _fragile(offered: Offered, role: Role) -> Offered:
+    fragile, offering = copy.copy(offered.protocol), offered.offering
+    party: type[Party] = offering.roles[role]
     lost = type(party.__name__, (party,), {"restorable": False})
-    fragile.roles = {**protocol.roles, role: lost}  # type: ignore[misc]
-    return fragile
+    changed = replace(offering, roles={**offering.roles, role: lost})
+    fragile.levels = {offered.level: changed}  # type: ignore[misc]
+    return Offered(fragile, offered.level)

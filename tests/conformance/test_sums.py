@@ -7,17 +7,16 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from conformance.scenario import Scenario, client_steps
+from conformance.scenario import Offered, Scenario
 
 from secagg.errors import RoundFailed
-from secagg.protocol import Protocol
 from secagg.runner import Faults
 from secagg.types import PartyId, Role, client
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 10])
-def test_the_sum_is_exact(protocol: Protocol, count: int) -> None:
-    scenario = Scenario(protocol, count)
+def test_the_sum_is_exact(offered: Offered, count: int) -> None:
+    scenario = Scenario(offered, count)
     outcome = scenario.run()
     assert outcome.failure is None
     assert outcome.included == scenario.plan.task.clients
@@ -27,13 +26,13 @@ def test_the_sum_is_exact(protocol: Protocol, count: int) -> None:
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 64, 1000])
 @pytest.mark.parametrize("bound", [1, 1000, 1 << 20, 1 << 40])
-def test_any_length_and_bound(protocol: Protocol, length: int, bound: int) -> None:
-    scenario = Scenario(protocol, 3, {"length": length, "bound": bound})
+def test_any_length_and_bound(offered: Offered, length: int, bound: int) -> None:
+    scenario = Scenario(offered, 3, {"length": length, "bound": bound})
     scenario.check(outcome := scenario.run())
     assert outcome.included == scenario.plan.task.clients
 
 
-def test_clients_need_not_be_numbered_from_zero(protocol: Protocol) -> None:
+def test_clients_need_not_be_numbered_from_zero(offered: Offered) -> None:
     from secagg.crypto.rng import seeded
     from secagg.protocol import Session, Task
     from secagg.runner import run
@@ -42,18 +41,18 @@ def test_clients_need_not_be_numbered_from_zero(protocol: Protocol) -> None:
     task = Task(
         clients=clients, length=3, bound=5, min_clients=2, corrupt=Decimal(0), dropout=Decimal(0)
     )
-    plan = protocol.plan(task)
+    plan = offered.protocol.plan(task)
     rng = seeded(5)
     ones = {party: np.ones(3, dtype=plan.ring.dtype) for party in clients}
-    outcome = run(protocol, Session.fresh(plan, rng), ones, rng)
+    outcome = run(offered.protocol, Session.fresh(plan, rng), ones, rng)
     assert outcome.included == clients
     assert outcome.sum().tolist() == [4, 4, 4]
 
 
 @pytest.mark.parametrize("count", [3, 4])
-def test_every_dropout_pattern_at_every_phase(protocol: Protocol, count: int) -> None:
-    steps = client_steps(protocol)
-    scenario = Scenario(protocol, count, {"dropout": "0.25"})
+def test_every_dropout_pattern_at_every_phase(offered: Offered, count: int) -> None:
+    steps = offered.client_steps
+    scenario = Scenario(offered, count, {"dropout": "0.25"})
     for lifetimes in itertools.product([None, *range(steps)], repeat=count):
         lost = {
             client(number): lifetime
@@ -75,8 +74,8 @@ def test_every_dropout_pattern_at_every_phase(protocol: Protocol, count: int) ->
                 assert outcome.total is None
 
 
-def test_nothing_is_released_below_the_minimum(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 6, {"min_clients": 5, "corrupt": "0.1", "dropout": "0.1"})
+def test_nothing_is_released_below_the_minimum(offered: Offered) -> None:
+    scenario = Scenario(offered, 6, {"min_clients": 5, "corrupt": "0.1", "dropout": "0.1"})
     for lost in ([0], [0, 1], [0, 1, 2, 3], [0, 1, 2, 3, 4, 5]):
         outcome = scenario.run(Faults(lost={client(number): 0 for number in lost}))
         released = outcome.total is not None
@@ -85,29 +84,29 @@ def test_nothing_is_released_below_the_minimum(protocol: Protocol) -> None:
             assert str(scenario.plan.minimum) in (outcome.failure or "")
 
 
-def test_the_inputs_are_left_unchanged(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_the_inputs_are_left_unchanged(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     before = {party: vector.copy() for party, vector in scenario.inputs.items()}
     scenario.run()
     for party, vector in scenario.inputs.items():
         np.testing.assert_array_equal(vector, before[party])
 
 
-def test_bytes_equal_the_documented_formula(protocol: Protocol) -> None:
+def test_bytes_equal_the_documented_formula(offered: Offered) -> None:
     for count, length in ((2, 1), (5, 17), (9, 300)):
-        scenario = Scenario(protocol, count, {"length": length})
+        scenario = Scenario(offered, count, {"length": length})
         outcome = scenario.run()
-        traffic = protocol.traffic(scenario.plan)
+        traffic = offered.protocol.traffic(scenario.plan)
         for party in scenario.plan.task.clients:
             report = outcome.parties[party]
             assert (report.sent, report.received) == (traffic.up, traffic.down), (count, party)
-    assert protocol.traffic_formula
+    assert offered.offering.traffic_formula
 
 
-def test_bytes_never_exceed_the_formula(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 5, {"dropout": "0.2"})
-    traffic = protocol.traffic(scenario.plan)
-    for step in range(client_steps(protocol)):
+def test_bytes_never_exceed_the_formula(offered: Offered) -> None:
+    scenario = Scenario(offered, 5, {"dropout": "0.2"})
+    traffic = offered.protocol.traffic(scenario.plan)
+    for step in range(offered.client_steps):
         outcome = scenario.run(Faults(lost={client(1): step}))
         for party in scenario.plan.task.clients:
             report = outcome.parties[party]
@@ -115,18 +114,18 @@ def test_bytes_never_exceed_the_formula(protocol: Protocol) -> None:
             assert report.received <= traffic.down
 
 
-def test_the_same_seed_gives_the_same_bytes(protocol: Protocol) -> None:
+def test_the_same_seed_gives_the_same_bytes(offered: Offered) -> None:
     """The same messages of the same sizes, and where all roles are restorable the same bytes.
 
     A role that is not may draw randomness from a library that takes no seed.
     """
     from secagg.transcript import Transcript
 
-    repeatable = all(role.restorable for role in protocol.roles.values())
+    repeatable = all(role.restorable for role in offered.offering.roles.values())
 
     def entries() -> list[tuple[str, str, str, int, str]]:
         transcript = Transcript()
-        Scenario(protocol, 3).run(transcript=transcript)
+        Scenario(offered, 3).run(transcript=transcript)
         return [
             (e.sender, e.recipient, e.message, e.size, e.sha256 if repeatable else "")
             for e in transcript.entries
@@ -135,8 +134,8 @@ def test_the_same_seed_gives_the_same_bytes(protocol: Protocol) -> None:
     assert entries() == entries() != []
 
 
-def test_work_is_accounted_for_by_party(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 3)
+def test_work_is_accounted_for_by_party(offered: Offered) -> None:
+    scenario = Scenario(offered, 3)
     outcome = scenario.run()
     sent = sum(report.sent for report in outcome.parties.values())
     received = sum(report.received for report in outcome.parties.values())
@@ -146,10 +145,10 @@ def test_work_is_accounted_for_by_party(protocol: Protocol) -> None:
     assert all(isinstance(party, PartyId) for party in outcome.parties)
 
 
-def test_a_cohort_large_enough_for_a_sparse_graph(protocol: Protocol) -> None:
+def test_a_cohort_large_enough_for_a_sparse_graph(offered: Offered) -> None:
     """With exactly the planned dropouts, spread over all phases, the survivors' sum is exact."""
-    scenario = Scenario(protocol, 100, {"corrupt": "0.05", "dropout": "0.05", "min_clients": 3})
-    steps = client_steps(protocol)
+    scenario = Scenario(offered, 100, {"corrupt": "0.05", "dropout": "0.05", "min_clients": 3})
+    steps = offered.client_steps
     lost = {client(number * 19): number % steps for number in range(5)}
     outcome = scenario.run(Faults(lost=lost))
     scenario.check(outcome)
@@ -157,10 +156,10 @@ def test_a_cohort_large_enough_for_a_sparse_graph(protocol: Protocol) -> None:
     assert set(scenario.plan.task.clients) - set(lost) <= set(outcome.included)
 
 
-def test_bytes_equal_the_formula_on_a_sparse_graph(protocol: Protocol) -> None:
-    scenario = Scenario(protocol, 100, {"corrupt": "0.05", "dropout": "0.05"})
+def test_bytes_equal_the_formula_on_a_sparse_graph(offered: Offered) -> None:
+    scenario = Scenario(offered, 100, {"corrupt": "0.05", "dropout": "0.05"})
     outcome = scenario.run()
-    traffic = protocol.traffic(scenario.plan)
+    traffic = offered.protocol.traffic(scenario.plan)
     for party in scenario.plan.task.clients:
         report = outcome.parties[party]
         assert (report.sent, report.received) == (traffic.up, traffic.down)

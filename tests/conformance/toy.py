@@ -31,6 +31,7 @@ from secagg.protocol import (
     Guarantees,
     Input,
     Level,
+    Offering,
     Party,
     Plan,
     Protocol,
@@ -261,18 +262,20 @@ class Toy(Protocol):
     title = "a toy with two servers"
     version = 1
     levels = {
-        Level.CURIOUS: Guarantees(
-            adversary=Adversary.CURIOUS_SERVER,
-            collusion=Collusion.NOBODY,
-            dropouts=Dropouts.ANY,
-            exactness=Exactness.EXACT,
-            validity=Validity.UNCHECKED,
-            evidence=Evidence.SKETCH,
-            source="a test",
+        Level.CURIOUS: Offering(
+            guarantees=Guarantees(
+                adversary=Adversary.CURIOUS_SERVER,
+                collusion=Collusion.NOBODY,
+                dropouts=Dropouts.ANY,
+                exactness=Exactness.EXACT,
+                validity=Validity.UNCHECKED,
+                evidence=Evidence.SKETCH,
+                source="a test",
+            ),
+            roles={Role.CLIENT: Client, Role.SERVER: Server, Role.HELPER: Helper},
+            traffic_formula="up: (61 + ceil(d b / 8)) + 129; down: 0",
         )
     }
-    roles = {Role.CLIENT: Client, Role.SERVER: Server, Role.HELPER: Helper}
-    traffic_formula = "up: (61 + ceil(d b / 8)) + 129; down: 0"
 
     def plan(self, task: Task) -> ToyPlan:
         """No parameters but the ring."""

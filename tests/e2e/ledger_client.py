@@ -46,7 +46,7 @@ def arm(point: str) -> None:
     if what == "none":
         return
     number, _, part = rest.partition(" ")
-    name = {"write": "_write_all", "flush": "_flush_directory"}[what]
+    name = {"write": "write_all", "flush": "flush_directory"}[what]
     real: Callable[..., None] = getattr(files, name)
     calls = count()
 

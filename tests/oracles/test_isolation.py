@@ -94,26 +94,24 @@ def test_the_lies_work_on_the_graph_of_the_protocol(
     assert_read(graph, threshold, (), lies, acknowledged=False)
 
 
-# Size, degree, threshold, arcs that start at every how-manieth place, and the smallest group of
-# each of the first graphs, with 5 % corrupt.
+# Size, degree, threshold, and the smallest group of each of the first graphs, with 5 % corrupt.
 CORRUPT = [
-    (100, 18, 13, 1, [1, 2, 2, 1, 1, 1]),
-    (1_000, 52, 37, 1, [10, 5]),
-    (10_000, 62, 44, 5, [10]),
+    (100, 18, 13, [1, 2, 2, 1, 1, 1]),
+    (1_000, 52, 37, [10, 5, 14, 14, 10, 12]),
+    (10_000, 62, 44, [9, 12, 11, 9, 3, 11]),
 ]
 
 
-@pytest.mark.parametrize(("size", "degree", "threshold", "step", "expected"), CORRUPT)
+@pytest.mark.parametrize(("size", "degree", "threshold", "expected"), CORRUPT)
 def test_without_acknowledgements_a_few_corrupt_clients_suffice(
-    size: int, degree: int, threshold: int, step: int, expected: list[int]
+    size: int, degree: int, threshold: int, expected: list[int]
 ) -> None:
     corrupt = range(size // 20)
     found = []
     for number in range(len(expected)):
         graph = graph_of(number, size, degree)
         ring = Ring.drawn(graph, threshold, corrupt)
-        starts = range(0, size, step)
-        lies = smallest_group(ring, acknowledged=False, largest=40, starts=starts)
+        lies = smallest_group(ring, acknowledged=False, largest=40)
         assert lies is not None
         assert_read(graph, threshold, corrupt, lies, acknowledged=False)
         found.append(len(lies.group))
@@ -170,8 +168,7 @@ def test_no_isolation_on_random_graphs(size: int, rate: str) -> None:
         )
         assert most_in_a_window(ring) <= tolerated(ring)
         assert gaps(ring, acknowledged=True, shortcuts=False, starts=crowded(ring, 50)) == []
-        if size <= 1_000:
-            assert gaps(ring, acknowledged=True) == []
+        assert gaps(ring, acknowledged=True) == []
 
 
 def rings_at_the_bound(found: GraphParameters) -> Iterator[Ring]:

@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pytest
-from oracles.survivor_agreement import (
+from oracles.exploration import (
     DISAGREED,
     EXPOSED,
     ISOLATED,
     LATE,
-    NEW,
     REPEATED,
+    explore,
+    readable_groups,
+    seen,
+    story,
+    violations,
+)
+from oracles.survivor_agreement import (
+    NEW,
     Clients,
     Record,
     Rules,
@@ -20,14 +27,9 @@ from oracles.survivor_agreement import (
     State,
     Step,
     carry_out,
-    explore,
     heard,
-    readable_groups,
     requests,
     restarted,
-    seen,
-    story,
-    violations,
 )
 
 ALL_CHECKS = Rules()

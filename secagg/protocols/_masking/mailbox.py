@@ -6,7 +6,7 @@ one array keeps them by holder, so that both are one copy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class ShareMailbox:
         rows = np.frombuffer(sealed, dtype=np.uint8).reshape(-1, SEALED_SHARES_BYTES)
         self._sealed[self._places[self._rows[dealer]]] = rows
 
-    def bundle(self, holder: int, dealers: set[int]) -> tuple[list[int], bytes]:
+    def bundle(self, holder: int, dealers: Collection[int]) -> tuple[list[int], bytes]:
         """Who among `dealers` dealt to a client, ascending, and what, in that order."""
         near = self._neighbours[holder]
         dealt = [number for number in near if number in dealers]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from unit.cli.conftest import SMALL, Invoke, by_name, read
 
-from fl.results import ABORTED, DONE, REFUSED, UNAVAILABLE, WRONG, Row
+from fl.results import ABORTED, DONE, NOT_OFFERED, REFUSED, UNAVAILABLE, WRONG, Row
 from secagg import protocols
 from secagg.cli import compare
 from secagg.cli.exits import Exit
 from secagg.errors import ParameterError, RemoteProtocolError, UnavailableError
-from secagg.protocol import Accuse, Done, Effects, Exactness, Guarantees, Level, Protocol
+from secagg.protocol import Accuse, Done, Effects, Exactness, Level, Protocol
 from secagg.protocols.plain import Plain, Server
 from secagg.types import Role, client
 
@@ -93,8 +94,10 @@ class _Accuser(_Liar):
 
 
 def with_server(monkeypatch: pytest.MonkeyPatch, server: type[Server], **overrides: Any) -> None:
-    roles: Mapping[Role, Any] = {**Plain.roles, Role.SERVER: server}
-    faulty: Protocol = type("Faulty", (Plain,), {"roles": roles, **overrides})()
+    offering = Plain.levels[Level.CURIOUS]
+    roles: Mapping[Role, Any] = {**offering.roles, Role.SERVER: server}
+    levels = {Level.CURIOUS: replace(offering, roles=roles, **overrides)}
+    faulty: Protocol = type("Faulty", (Plain,), {"levels": levels})()
     before = protocols.get
     monkeypatch.setattr(protocols, "get", lambda name: faulty if name == "plain" else before(name))
 
@@ -121,9 +124,8 @@ def test_an_accusation_among_the_honest_is_a_finding(
 def test_a_protocol_that_claims_no_exact_sum_may_be_off(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    promised = Plain.levels[Level.CURIOUS]
-    vague = Guarantees(**{**vars(promised), "exactness": Exactness.BOUNDED_ERROR})
-    with_server(monkeypatch, _Liar, levels={Level.CURIOUS: vague})
+    promised = Plain.levels[Level.CURIOUS].guarantees
+    with_server(monkeypatch, _Liar, guarantees=replace(promised, exactness=Exactness.BOUNDED_ERROR))
     row = by_name(read(invoke))["plain"]
     assert (row.status, row.exact, row.claims_exact) == (DONE, False, False)
 
@@ -158,6 +160,11 @@ def test_an_unavailable_protocol_matters_if_it_was_named(
         ((DONE, UNAVAILABLE), True, Exit.UNDECIDED),
         ((ABORTED, UNAVAILABLE), False, Exit.ABORTED),
         ((WRONG, UNAVAILABLE, ABORTED), True, Exit.FINDING),
+        ((DONE, NOT_OFFERED), False, Exit.DONE),
+        ((DONE, NOT_OFFERED), True, Exit.DONE),
+        ((DONE, NOT_OFFERED, UNAVAILABLE), True, Exit.UNDECIDED),
+        ((ABORTED, NOT_OFFERED), True, Exit.ABORTED),
+        ((WRONG, NOT_OFFERED), True, Exit.FINDING),
     ],
 )
 def test_verdicts(states: tuple[str, ...], asked: bool, code: Exit) -> None:
@@ -172,3 +179,6 @@ def test_no_verdict_without_a_run() -> None:
         compare.verdict([refused, missing], asked=True)
     with pytest.raises(UnavailableError, match="q: no gold"):
         compare.verdict([missing], asked=False)
+    weaker = Row(protocol="r", status=NOT_OFFERED, reason="it offers level curious")
+    with pytest.raises(ParameterError, match="r: it offers level curious"):
+        compare.verdict([weaker, refused, missing], asked=False)

@@ -168,7 +168,7 @@ def test_a_worker_that_hears_nonsense_ends(words: bytes) -> None:
         one._socket.sendall(words)
         assert one._process.wait(20) == worker.EXIT_NONSENSE
     finally:
-        one.end()
+        one.close()
 
 
 @pytest.mark.parametrize("words", [b"", channel.head_of(Begin("encrypt", LATTICE), 100)[:-20]])
@@ -179,7 +179,7 @@ def test_a_worker_whose_parent_hangs_up_ends(words: bytes) -> None:
         one._socket.close()
         assert one._process.wait(20) == worker.EXIT_GONE
     finally:
-        one.end()
+        one.close()
 
 
 INSECURE = Lattice("bfv", 2048, 12289, ((1 << 60) - (1 << 14) + 1,), 0, 0)

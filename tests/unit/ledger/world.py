@@ -12,12 +12,12 @@ from secagg import protocols
 from secagg.crypto.rng import SystemRng
 from secagg.ledger import Keeper, Ledger, MemoryStorage, Owner, Storage
 from secagg.protocol import (
-    Adversary,
     ClientPolicy,
     Done,
     Effect,
     Identity,
     Input,
+    Level,
     Party,
     Send,
     Session,
@@ -54,15 +54,17 @@ class Claiming(SecAgg):
     """Says that it withstands a lying server. It does nothing of the kind."""
 
     levels = {
-        level: replace(promised, adversary=Adversary.LYING_SERVER)
-        for level, promised in SecAgg.levels.items()
+        Level.CURIOUS: replace(
+            SecAgg.levels[Level.CURIOUS],
+            guarantees=SecAgg.levels[Level.MALICIOUS].guarantees,
+            identified=True,
+        )
     }
-    identified = True
 
     def identified_party(
         self, session: Session, me: PartyId, rng: Rng, identity: Identity
     ) -> Party:
-        return self.roles[me.role](session, me, rng)
+        return self.at(Level.CURIOUS).roles[me.role](session, me, rng)
 
 
 class Crash(Exception):

@@ -44,8 +44,10 @@ class Claiming(Plain):
     """Says that it withstands a lying server. It does nothing of the kind."""
 
     levels = {
-        level: replace(promised, adversary=Adversary.LYING_SERVER)
-        for level, promised in Plain.levels.items()
+        level: replace(
+            offering, guarantees=replace(offering.guarantees, adversary=Adversary.LYING_SERVER)
+        )
+        for level, offering in Plain.levels.items()
     }
 
 

@@ -80,13 +80,19 @@ def test_equal_tasks_have_one_encoding() -> None:
         ({"min_clients": 10}, "min_clients = 10 of 10 clients, but only 9"),
         ({"clients": clients(3), "dropout": "0", "min_clients": 2}, "hides no honest input"),
         ({"clients": clients(2), "min_clients": 2, "dropout": "0"}, "hides no honest input"),
-        ({"level": Level.MALICIOUS}, "offers level curious; got malicious"),
+        ({"level": Level.MALICIOUS, "dropout": "0.45"}, "lower gamma or delta"),
         ({"bound": 1 << 62}, "ring of"),
     ],
 )
 def test_plans_that_masking_refuses(name: str, changes: dict[str, Any], match: str) -> None:
     with pytest.raises(ParameterError, match=match):
         protocols.get(name).plan(task(**changes))
+
+
+@pytest.mark.parametrize("name", ["bfv", "ckks", "enclave"])
+def test_a_level_that_is_not_offered_has_no_plan(name: str) -> None:
+    with pytest.raises(ParameterError, match="offers level curious; got malicious"):
+        protocols.get(name).plan(task(level=Level.MALICIOUS))
 
 
 @pytest.mark.parametrize("name", protocols.NAMES)

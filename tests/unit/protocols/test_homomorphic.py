@@ -47,7 +47,7 @@ def messages_of(run: Scenario) -> dict[tuple[type[Message], PartyId], Message]:
     seen: dict[tuple[type[Message], PartyId], Message] = {}
 
     def watch(frame: Frame, sender: PartyId, recipient: PartyId) -> Frame:
-        message = run.protocol.table.decode(frame).message
+        message = run.offering.table.decode(frame).message
         seen[type(message), recipient if isinstance(message, RelayContext) else sender] = message
         return frame
 
@@ -59,11 +59,11 @@ def tampered(run: Scenario, kind: type, who: PartyId, change: Callable[[Any], Me
     """A run in which one message, from or to `who`, is replaced on its way."""
 
     def tamper(frame: Frame, sender: PartyId, recipient: PartyId) -> Frame:
-        envelope = run.protocol.table.decode(frame)
+        envelope = run.offering.table.decode(frame)
         if not isinstance(envelope.message, kind) or who not in (sender, recipient):
             return frame
         changed = change(envelope.message)
-        return run.protocol.table.encode(Envelope(envelope.session, sender, recipient, changed))
+        return run.offering.table.encode(Envelope(envelope.session, sender, recipient, changed))
 
     return run.run(Faults(tamper=tamper))
 

@@ -246,14 +246,19 @@ def test_growth_is_over_the_start(played: Played) -> None:
 
 
 def test_losses_by_phase_or_spread() -> None:
-    secagg = protocols.get("secagg")
-    assert lost_after(secagg, SPREAD) == [0, 1, 2, 3]
-    assert [lost_after(secagg, phase) for phase in MASKING_PHASES] == [[0], [1], [2], [3]]
+    secagg, level = protocols.get("secagg"), Level.CURIOUS
+    assert lost_after(secagg, level, SPREAD) == [0, 1, 2, 3]
+    assert [lost_after(secagg, level, phase) for phase in MASKING_PHASES] == [
+        [0],
+        [1],
+        [2],
+        [3],
+    ]
     for name, phase in (("bfv", "setup"), ("bfv", "upload"), ("enclave", "verify")):
         # One message only: to vanish in any phase is not to send it.
-        assert lost_after(protocols.get(name), phase) == [0]
+        assert lost_after(protocols.get(name), level, phase) == [0]
     with pytest.raises(ParameterError, match=r"goes through upload, or vanishes .* got 'mask'"):
-        lost_after(protocols.get("plain"), "mask")
+        lost_after(protocols.get("plain"), level, "mask")
 
 
 def test_those_that_vanish_are_drawn_anew_for_every_seed_and_session() -> None:

@@ -1,0 +1,27 @@
+/* Streams under known keys, for the masks and for the encodings that use them. */
+#ifndef SECAGG_TESTS_STREAMS_H
+#define SECAGG_TESTS_STREAMS_H
+
+#include "secagg.h"
+
+#include <string.h>
+
+/* NIST SP 800-38A, F.5.1 and F.5.5: the keys, and the counter but for the block index. */
+static const uint8_t nist_iv[12] = {0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5,
+                                    0xf6, 0xf7, 0xf8, 0xf9, 0xfa, 0xfb};
+static const uint8_t nist_key128[16] = {0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6,
+                                        0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf, 0x4f, 0x3c};
+static const uint8_t nist_key256[32] = {
+    0x60, 0x3d, 0xeb, 0x10, 0x15, 0xca, 0x71, 0xbe, 0x2b, 0x73, 0xae, 0xf0, 0x85, 0x7d, 0x77, 0x81,
+    0x1f, 0x35, 0x2c, 0x07, 0x3b, 0x61, 0x08, 0xd7, 0x2d, 0x98, 0x10, 0xa3, 0x09, 0x14, 0xdf, 0xf4};
+
+static inline struct secagg_mask_stream stream_of(const uint8_t *key, uint8_t key_size,
+                                                  int8_t sign)
+{
+    struct secagg_mask_stream stream = {.key_size = key_size, .sign = sign};
+    memcpy(stream.key, key, key_size);
+    memcpy(stream.iv, nist_iv, sizeof nist_iv);
+    return stream;
+}
+
+#endif
