@@ -146,10 +146,10 @@ BOOKS: dict[str, Case] = {
         RemoteProtocolError,
         "a cohort with me and all my neighbours",
     ),
-    "a graph seed": (
-        lambda t, b: changed(b, graph_seed=bytes(32)),
+    "a value of the beacon": (
+        lambda t, b: changed(b, beacon=bytes(64)),
         RemoteProtocolError,
-        "a graph seed of 32 bytes does not fit",
+        "1 bytes of the beacon's value for each of 0, got 64",
     ),
     "keys cut short": (
         lambda t, b: changed(b, keys=b.keys[:-1]),
