@@ -9,13 +9,25 @@ from typing import Any, TypeAlias, TypeVar
 import pytest
 from conformance.scenario import Offered, Scenario
 
-from secagg.errors import LocalProtocolError, RemoteProtocolError
-from secagg.protocol import FAILED, Accuse, Deadline, Done, Effect, Fail, Input, Party, Send
+from secagg.errors import DecodeError, LocalProtocolError, RemoteProtocolError
+from secagg.protocol import (
+    FAILED,
+    Accuse,
+    BeaconHead,
+    BeaconValue,
+    Deadline,
+    Done,
+    Effect,
+    Fail,
+    Input,
+    Party,
+    Send,
+)
 from secagg.protocol.cohort import encode_bitmap
 from secagg.protocols._masking.authenticated.client import AuthenticatedClient
 from secagg.protocols._masking.authenticated.server import AuthenticatedServer
 from secagg.types import SERVER, PartyId, RingVector, client
-from secagg.wire import Message
+from secagg.wire import Envelope, Message
 
 _M = TypeVar("_M", bound=Message)
 
@@ -41,6 +53,9 @@ class Table:
         failures: of each party that failed, how.
         total: the sum, once there is one.
         included: over whom.
+        refused: what could not even be opened.
+        beacon_round: the newest of the SIMULATED beacon.
+        relay: what arrives in place of a message; everything, as it was, by default.
     """
 
     def __init__(
@@ -55,6 +70,9 @@ class Table:
         self.failures: dict[PartyId, Fail] = {}
         self.total: RingVector | None = None
         self.included: tuple[PartyId, ...] = ()
+        self.refused: list[Exception] = []
+        self.beacon_round = 1
+        self.relay: Callable[[Waiting], Iterable[Waiting]] = lambda one: (one,)
         self._parked: list[Waiting] = []
 
     @property
@@ -123,6 +141,12 @@ class Table:
     def deliver(self, message: Message, sender: PartyId, recipient: PartyId) -> list[Effect]:
         """Hand one message over; what came of it at once, but for what is to be remembered."""
         party = self.parties[recipient]
+        envelope = Envelope(self.scenario.session.id, sender, recipient, message)
+        try:
+            message = party.open(party.table.encode(envelope), sender)
+        except DecodeError as error:
+            self.refused.append(error)
+            return []
         fate = party.when(message, sender)
         if fate == "early":
             self._parked.append(Waiting(message, sender, recipient))
@@ -156,16 +180,29 @@ class Table:
         for effect in effects:
             match effect:
                 case Send(to=to, message=message):
-                    # Through the wire, for what can be sent at all.
-                    self.parties[who].seal(effect)
-                    self.waiting.append(Waiting(message, who, to))
+                    assert who not in self.failures
+                    self.waiting += self.relay(Waiting(message, who, to))
                 case Accuse(culprit=culprit, error=error):
                     self.accused.append((culprit, error))
                 case Fail():
                     self.failures[who] = effect
                 case Done(total=total, included=included) if total is not None:
                     self.total, self.included = total, included
+        self._read_beacon(self.parties[who])
         return [effect for effect in effects if isinstance(effect, Send | Accuse | Fail | Done)]
+
+    def _read_beacon(self, party: Party) -> None:
+        """Give the party what it wants of the beacon; a round passes when its value is read."""
+        assert self.scenario.identities is not None
+        beacon = self.scenario.identities.beacon
+        assert beacon is not None
+        if party.wants(BeaconHead):
+            self._act(party.me, party.handle(BeaconHead(self.beacon_round), party.me))
+        elif party.wants(BeaconValue):
+            number = party.beacon_round
+            self.beacon_round = max(self.beacon_round, number)
+            value = BeaconValue(number, beacon.value(number))
+            self._act(party.me, party.handle(value, party.me))
 
 
 def changed(message: _M, **fields: bytes) -> _M:

@@ -146,10 +146,10 @@ BOOKS: dict[str, Case] = {
         RemoteProtocolError,
         "a cohort with me and all my neighbours",
     ),
-    "a value of a beacon": (
-        lambda t, b: changed(b, beacon=bytes(32)),
+    "a value of the beacon": (
+        lambda t, b: changed(b, beacon=bytes(64)),
         RemoteProtocolError,
-        "expected no value of a beacon, got 32 bytes",
+        "expected no value of a beacon, got 64 bytes",
     ),
     "keys cut short": (
         lambda t, b: changed(b, keys=b.keys[:-1]),
