@@ -53,7 +53,7 @@ def small() -> Table:
 
 def sparse() -> Table:
     """A degree of 12 and a threshold of 10."""
-    task = {"corrupt": "0.02", "dropout": "0.02", "sigma": 20, "eta": 5}
+    task: dict[str, Any] = {"corrupt": "0.02", "dropout": "0.02", "sigma": 20, "eta": 5}
     table = Table("secagg_plus-malicious", SPARSE, **task)
     assert not table.plan.complete
     return table
@@ -257,7 +257,7 @@ def test_a_quorum_is_of_the_neighbourhood() -> None:
 
 
 def signed_root(
-    context: str = statements.COHORT, signer: int = BAD, **fields: Any
+    context: str = statements.COHORT, by: int = BAD, **fields: Any
 ) -> Callable[[Table, CohortSignature], Message]:
     def sign(table: Table, message: CohortSignature) -> Message:
         server = server_of(table)
@@ -269,7 +269,7 @@ def signed_root(
             **fields,
         }
         statement = statements.cohort_statement(table.scenario.session.id, **parts)
-        return CohortSignature(table.sign(signer, context, statement))
+        return CohortSignature(table.sign(by, context, statement))
 
     return sign
 
@@ -277,8 +277,8 @@ def signed_root(
 SIGNATURES: dict[str, Case] = {
     "no signature": (lambda t, m: CohortSignature(bytes(64)), BadSignature, NO_SIGNATURE),
     "another context": (signed_root(statements.SURVIVORS), BadSignature, NO_SIGNATURE),
-    "another signer": (signed_root(signer=1), BadSignature, NO_SIGNATURE),
-    "as another": (signed_root(signer=1), BadSignature, NO_SIGNATURE),
+    "another signer": (signed_root(by=1), BadSignature, NO_SIGNATURE),
+    "as another": (signed_root(signer=client(1)), BadSignature, NO_SIGNATURE),
     "another cohort": (signed_root(cohort=b"\x0f"), BadSignature, NO_SIGNATURE),
     "another root": (signed_root(root=bytes(32)), BadSignature, NO_SIGNATURE),
     "another round": (signed_root(beacon_round=round_of(4)), BadSignature, NO_SIGNATURE),
