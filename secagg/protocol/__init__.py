@@ -3,8 +3,11 @@
 A protocol is a plan, plus one state machine per party: events in, effects out.
 """
 
+from secagg.protocol.beacon import Beacon, SignedBeacon, SimulatedBeacon
 from secagg.protocol.effects import (
     Accuse,
+    BeaconHead,
+    BeaconValue,
     Deadline,
     Done,
     Effect,
@@ -39,6 +42,9 @@ __all__ = [
     "Accuse",
     "Admission",
     "Adversary",
+    "Beacon",
+    "BeaconHead",
+    "BeaconValue",
     "Claim",
     "ClientPolicy",
     "Collusion",
@@ -66,6 +72,8 @@ __all__ = [
     "Roster",
     "Send",
     "Session",
+    "SignedBeacon",
+    "SimulatedBeacon",
     "Task",
     "Traffic",
     "Validity",

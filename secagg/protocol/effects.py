@@ -1,8 +1,8 @@
 """What can happen to a party, and what a party can ask for.
 
-Events: a message from a peer, `Input`, `Deadline`. Effects: `Send`, `Accuse`, `Remember`, `Done`,
-`Fail`. A driver carries effects out in order; what a `Remember` holds must be durable before any
-later effect of the same call is carried out.
+Events: a message from a peer, `Input`, `Deadline`, `BeaconHead`, `BeaconValue`. Effects: `Send`,
+`Accuse`, `Remember`, `Done`, `Fail`. A driver carries effects out in order; what a `Remember` holds
+must be durable before any later effect of the same call is carried out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,25 @@ class Deadline:
     phase: str
 
 
-Event: TypeAlias = Message | Input | Deadline
+@dataclass(frozen=True, slots=True)
+class BeaconHead:
+    """The newest round of the public beacon, read by the driver when the party came to want it.
+
+    One that was read before then would make a round look as if it were still to come.
+    """
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class BeaconValue:
+    """What the public beacon said in the round that the party waits for."""
+
+    round: int
+    value: bytes = field(repr=False)
+
+
+Event: TypeAlias = Message | Input | Deadline | BeaconHead | BeaconValue
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from secagg.attestation import Policy, SimulatedPlatform
 from secagg.crypto.rng import SEED_BYTES
 from secagg.crypto.signing import SigningKey
+from secagg.protocol.beacon import Beacon, SimulatedBeacon
 from secagg.protocol.task import NO_MODEL, Plan, Roster, Session
 from secagg.types import PartyId, Rng, Secret
 
@@ -54,6 +55,7 @@ class Identity:
         now: seconds since 1970 by the party's own clock, read by its driver when it joined.
         model_digest: `model_digest` of the model and configuration that a client received, over
             the bytes as they came. It may be missing where no lying server is withstood.
+        beacon: the public randomness that a party believes, where a graph is drawn from it.
         admission: of the session that this is for, by the keeper of the client's ledger. It may be
             missing where no lying server is withstood.
     """
@@ -63,6 +65,7 @@ class Identity:
     platform: SimulatedPlatform | None = field(default=None, repr=False)
     now: int = 0
     model_digest: bytes | None = None
+    beacon: Beacon | None = None
     admission: Admission | None = None
 
 
@@ -73,10 +76,12 @@ class Identities:
     Attributes:
         roster: the clients with their public keys.
         of: each party's identity.
+        beacon: SIMULATED, which all of them believe, if they believe any.
     """
 
     roster: Roster
     of: Mapping[PartyId, Identity]
+    beacon: SimulatedBeacon | None = None
 
     @classmethod
     def drawn(
@@ -99,12 +104,17 @@ class Identities:
         keys = {party: SigningKey(Secret(rng.bytes(SEED_BYTES))) for party in clients}
         authority = SigningKey(Secret(rng.bytes(SEED_BYTES))).public
         roster = Roster(0, clients, tuple(key.public for key in keys.values()), authority)
+        beacon = SimulatedBeacon(SigningKey(Secret(rng.bytes(SEED_BYTES))))
+        believed = beacon.public
         of = {
-            party: Identity(key=key, trust=trust, now=now, model_digest=model_digest)
+            party: Identity(
+                key=key, trust=trust, now=now, model_digest=model_digest, beacon=believed
+            )
             for party, key in keys.items()
         }
         others = {party for party in plan.parties if party not in keys}
-        return cls(roster, of | {party: Identity(platform=platform, now=now) for party in others})
+        of |= {party: Identity(platform=platform, now=now, beacon=believed) for party in others}
+        return cls(roster, of, beacon)
 
     def trusting(self, root: bytes) -> Identities:
         """The same, with clients that trust another platform."""
@@ -114,4 +124,4 @@ class Identities:
             else identity
             for party, identity in self.of.items()
         }
-        return Identities(self.roster, changed)
+        return Identities(self.roster, changed, self.beacon)

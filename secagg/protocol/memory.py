@@ -15,6 +15,8 @@ import numpy as np
 from secagg.crypto.digest import digest, encode_party
 from secagg.errors import DecodeError
 from secagg.protocol.effects import (
+    BeaconHead,
+    BeaconValue,
     Deadline,
     Done,
     Effect,
@@ -35,6 +37,9 @@ MESSAGE: Final = 1
 INPUT: Final = 2
 DEADLINE: Final = 3
 CLOSED: Final = 4
+BEACON_HEAD: Final = 5
+BEACON_VALUE: Final = 6
+ROUND_BYTES: Final = 8
 
 
 class RecordHead(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -42,7 +47,8 @@ class RecordHead(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
 
     `owner` is a digest of the session and the party, so that no other's record passes for it. For
     START `body` is the party's seed, for MESSAGE the encoded message, for DEADLINE the phase,
-    for CLOSED the encoded `ClosedState`.
+    for BEACON_HEAD the round, for BEACON_VALUE the round and the value, for CLOSED the encoded
+    `ClosedState`.
     """
 
     owner: bytes
@@ -111,6 +117,22 @@ class Memory:
         """The first record: the seed from which everything that the party draws is derived."""
         return self._record(0, START, body=seed.reveal())
 
+    def digest_of(self, event: Event, sender: PartyId) -> bytes:
+        """32 bytes that tell this event from all others of the party."""
+        match event:
+            case Message():
+                # The tail is left out: of two messages that differ only there, the first counts.
+                body = self._table.body(event)
+                return digest("event", b"message", bytes((event.KIND,)), encode_party(sender), body)
+            case Deadline():
+                return digest("event", b"deadline", event.phase.encode())
+            case BeaconHead():
+                return digest("event", b"beacon head", _round(event))
+            case BeaconValue():
+                return digest("event", b"beacon value", _round(event), event.value)
+            case Input():
+                return digest("event", b"input")
+
     def happened(self, sequence: int, event: Event, sender: PartyId) -> Record:
         """The record of an event; vectors and tails are not copied."""
         if isinstance(event, Message):
@@ -118,6 +140,10 @@ class Memory:
             return self._record(sequence, MESSAGE, sender, event.KIND, body, tail)
         if isinstance(event, Deadline):
             return self._record(sequence, DEADLINE, body=event.phase.encode())
+        if isinstance(event, BeaconHead):
+            return self._record(sequence, BEACON_HEAD, body=_round(event))
+        if isinstance(event, BeaconValue):
+            return self._record(sequence, BEACON_VALUE, body=_round(event) + event.value)
         return self._record(sequence, INPUT, tail=event.vector.data.cast("B"))
 
     def ended(self, sequence: int, event: bytes, phase: str, effects: Iterable[Effect]) -> Record:
@@ -158,6 +184,11 @@ class Memory:
                 return Input(np.frombuffer(tail, dtype=self._plan.ring.dtype)), self._me
             if head.type == DEADLINE:
                 return Deadline(head.body.decode()), self._me
+            if head.type == BEACON_HEAD and len(head.body) == ROUND_BYTES:
+                return BeaconHead(int.from_bytes(head.body, "big")), self._me
+            if head.type == BEACON_VALUE and len(head.body) >= ROUND_BYTES:
+                number = int.from_bytes(head.body[:ROUND_BYTES], "big")
+                return BeaconValue(number, head.body[ROUND_BYTES:]), self._me
         except ValueError as error:  # not whole lanes, or text that is no UTF-8
             raise DecodeError(f"not the record of an event: {error}") from None
         raise DecodeError(f"expected the record of an event, got type {head.type}")
@@ -201,3 +232,7 @@ class Memory:
     ) -> Record:
         head = RecordHead(self._owner, sequence, type_, sender, kind, body)
         return Record(msgspec.msgpack.encode(head), tail, final)
+
+
+def _round(event: BeaconHead | BeaconValue) -> bytes:
+    return event.round.to_bytes(ROUND_BYTES, "big")

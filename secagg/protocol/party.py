@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
 from secagg.crypto import kdf
-from secagg.crypto.digest import digest, encode_party
+from secagg.crypto.digest import digest
 from secagg.crypto.rng import SEED_BYTES, StreamRng
 from secagg.errors import (
     DecodeError,
@@ -28,6 +28,8 @@ from secagg.errors import (
 )
 from secagg.protocol.effects import (
     Accuse,
+    BeaconHead,
+    BeaconValue,
     Deadline,
     Done,
     Effect,
@@ -171,6 +173,15 @@ class Party(ABC):
         """Whether this kind of party is given a vector."""
         return Input in self._handlers
 
+    def wants(self, event: type[BeaconHead | BeaconValue]) -> bool:
+        """Whether the party waits for its driver to read this from the public beacon, now."""
+        return self.phase in self._handlers.get(event, {})
+
+    @property
+    def beacon_round(self) -> int:
+        """The round of the public beacon whose value the party waits for, or is to wait for."""
+        return 0
+
     @classmethod
     def handled(cls) -> dict[str, tuple[str, ...]]:
         """Phase to the names of the events handled in it: the table behind docs and diagrams."""
@@ -241,6 +252,8 @@ class Party(ABC):
         handlers = self._handlers.get(type(event), {})
         if not handlers or self.phase in handlers:
             return "now"
+        if isinstance(event, BeaconHead | BeaconValue):
+            return "late"
         current = self.phases.index(self.phase)
         return "early" if any(self.phases.index(p) > current for p in handlers) else "late"
 
@@ -354,13 +367,7 @@ class Party(ABC):
             raise DuplicateMessage(sender, f"expected one {name}, got a second, different one")
 
     def _key(self, event: Event, sender: PartyId) -> bytes:
-        if isinstance(event, Message):
-            # The tail is left out: of two messages that differ only there, the first counts.
-            body = self.table.body(event)
-            return digest("event", b"message", bytes((event.KIND,)), encode_party(sender), body)
-        if isinstance(event, Deadline):
-            return digest("event", b"deadline", event.phase.encode())
-        return digest("event", b"input")
+        return self._memory.digest_of(event, sender)
 
     def _replay(self, position: int, head: RecordHead, tail: memoryview) -> None:
         if head.sequence != position or (head.type == START) != (position == 0):

@@ -6,7 +6,7 @@ import msgspec
 
 from secagg.crypto.signing import PUBLIC_KEY_BYTES
 from secagg.errors import ParameterError, PolicyError
-from secagg.protocol.guarantees import Adversary, Guarantees, Level
+from secagg.protocol.guarantees import Adversary, Evidence, Guarantees, Level
 from secagg.protocol.task import Plan, Roster, Session
 
 
@@ -18,7 +18,8 @@ class ClientPolicy(msgspec.Struct, frozen=True, kw_only=True):
         min_clients: the smallest released sum accepted.
         corrupt: the least number of colluding clients that a plan must withstand.
         sigma: the least statistical security of a plan, in bits.
-        protocols: the protocols accepted; None for any.
+        protocols: the protocols accepted; None for any but those whose claim against a lying server
+            has no published proof: these have to be named.
         trusted_server: whether protocols are accepted in which the server sees every input.
         suites: the suites accepted, by `Plan.suite`; None for any.
         mask_key_bits: the least key size of the cipher that expands masks: 128 or 256.
@@ -79,6 +80,16 @@ class ClientPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise PolicyError("sigma", f"{self.sigma} bits", f"{plan.task.sigma} bits")
         if self.protocols is not None and plan.protocol not in self.protocols:
             raise PolicyError("protocols", f"one of {sorted(self.protocols)}", repr(plan.protocol))
+        if (
+            guarantees.adversary is Adversary.LYING_SERVER
+            and not guarantees.evidence.at_least(Evidence.PROVED)
+            and self.protocols is None
+        ):
+            raise PolicyError(
+                "protocols",
+                "a published proof against a lying server, or the protocol's acceptance by name,",
+                f"{plan.protocol!r} with {guarantees.evidence.meaning}",
+            )
         if not self.trusted_server and guarantees.adversary is Adversary.TRUSTED_SERVER:
             raise PolicyError(
                 "trusted_server",
@@ -140,6 +151,7 @@ class ClientPolicy(msgspec.Struct, frozen=True, kw_only=True):
             min_clients=plan.minimum,
             corrupt=plan.corrupt,
             sigma=plan.task.sigma,
+            protocols=frozenset({plan.protocol}),
             trusted_server=True,
             authority=authority,
         )

@@ -10,6 +10,9 @@ drawn by the server after the keys are fixed.
 | mask | the masked vector | the survivors |
 | unmask | one share for each dealer | |
 
+Level `malicious` is EXPERIMENTAL: the graph comes from a public beacon after the keys are fixed,
+keys are signed and survivors agreed on (docs/malicious.md). Nobody gets it without naming it.
+
 At level `curious` the server follows the protocol: it draws the graph at random, keys are not
 authenticated, and the survivors that it names are believed. Degree and threshold are computed
 exactly for the planned colluders and dropouts, with failure probability 2**-sigma for privacy.
@@ -27,13 +30,19 @@ from secagg.protocol import (
     Evidence,
     Exactness,
     Guarantees,
+    Identity,
     Level,
     Offering,
+    Party,
     Protocol,
+    Session,
     Task,
     Traffic,
     Validity,
 )
+from secagg.protocols._masking.authenticated import traffic as authenticated
+from secagg.protocols._masking.authenticated.enrolled import enrolled_party
+from secagg.protocols._masking.authenticated.ring import RingClient, RingServer
 from secagg.protocols._masking.client import MaskingClient
 from secagg.protocols._masking.plan import (
     TRAFFIC_FORMULA,
@@ -42,7 +51,7 @@ from secagg.protocols._masking.plan import (
     traffic,
 )
 from secagg.protocols._masking.server import MaskingServer
-from secagg.types import Role
+from secagg.types import PartyId, Rng, Role
 
 
 class SecAggPlus(Protocol):
@@ -64,7 +73,21 @@ class SecAggPlus(Protocol):
             ),
             roles={Role.CLIENT: MaskingClient, Role.SERVER: MaskingServer},
             traffic_formula=TRAFFIC_FORMULA,
-        )
+        ),
+        Level.MALICIOUS: Offering(
+            guarantees=Guarantees(
+                adversary=Adversary.LYING_SERVER,
+                collusion=Collusion.PLANNED_CLIENTS,
+                dropouts=Dropouts.PLANNED,
+                exactness=Exactness.EXACT,
+                validity=Validity.UNCHECKED,
+                evidence=Evidence.SKETCH,
+                source="EXPERIMENTAL: a sketch after Bell et al., CCS 2020; docs/malicious.md",
+            ),
+            roles={Role.CLIENT: RingClient, Role.SERVER: RingServer},
+            traffic_formula=authenticated.RING_TRAFFIC_FORMULA,
+            identified=True,
+        ),
     }
 
     def plan(self, task: Task) -> MaskingPlan:
@@ -78,7 +101,15 @@ class SecAggPlus(Protocol):
 
     def traffic(self, plan: MaskingPlan) -> Traffic:  # type: ignore[override]
         """As the offering's `traffic_formula`."""
+        if plan.task.level is Level.MALICIOUS:
+            return authenticated.ring_traffic(plan)
         return traffic(plan)
+
+    def identified_party(
+        self, session: Session, me: PartyId, rng: Rng, identity: Identity
+    ) -> Party:
+        """A party of level `malicious`."""
+        return enrolled_party(self.at(session.plan.task.level).roles, session, me, rng, identity)
 
 
 PROTOCOL: Final = SecAggPlus()

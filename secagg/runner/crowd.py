@@ -152,6 +152,7 @@ class _Crowd:
             self._inputs,
             observer=_Tally(notify),
             elsewhere=self._forward,
+            beacon=staging.beacon,
             late=True,
         )
 

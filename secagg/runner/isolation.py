@@ -35,7 +35,6 @@ from secagg.protocol import (
     Event,
     Fail,
     Fate,
-    Input,
     Party,
     Protocol,
     Send,
@@ -196,8 +195,8 @@ class IsolatedParty(Party):
     def _offer(self, event: Event, sender: PartyId) -> channel.Offer:
         if isinstance(event, Deadline):
             return channel.Offer(self.session.id, sender, b"", event.phase)
-        if isinstance(event, Input):
-            raise LocalProtocolError(f"{self.me} takes no Input")
+        if not isinstance(event, Message):
+            raise LocalProtocolError(f"{self.me} takes no {type(event).__name__}")
         frame = self.table.encode(Envelope(self.session.id, sender, self.me, event))
         return channel.Offer(self.session.id, sender, frame.join(), "")
 

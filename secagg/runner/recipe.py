@@ -18,7 +18,15 @@ from secagg import protocols
 from secagg.crypto.digest import digest, encode_party
 from secagg.crypto.rng import SEED_BYTES, StreamRng
 from secagg.errors import InputError
-from secagg.protocol import ClientPolicy, Identities, Plan, Protocol, Session, Task
+from secagg.protocol import (
+    ClientPolicy,
+    Identities,
+    Plan,
+    Protocol,
+    Session,
+    SimulatedBeacon,
+    Task,
+)
 from secagg.runner.seat import Seat
 from secagg.types import PartyId, Ring, RingVector
 
@@ -78,6 +86,11 @@ class Staging:
             roster=None if identities is None else identities.roster,
         )
         self._identities = identities
+
+    @property
+    def beacon(self) -> SimulatedBeacon | None:
+        """The public randomness that all parties believe, where they are identified."""
+        return None if self._identities is None else self._identities.beacon
 
     @property
     def largest_message(self) -> int:

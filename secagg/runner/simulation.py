@@ -26,6 +26,8 @@ from secagg.errors import (
 from secagg.ledger import Ledger
 from secagg.protocol import (
     Accuse,
+    BeaconHead,
+    BeaconValue,
     ClientPolicy,
     Deadline,
     Done,
@@ -37,6 +39,7 @@ from secagg.protocol import (
     Protocol,
     Send,
     Session,
+    SimulatedBeacon,
 )
 from secagg.runner.faults import Faults, InOrder, Schedule
 from secagg.runner.isolation import EnclaveHost
@@ -70,7 +73,14 @@ class _Expire:
     phase: str
 
 
-_Action: TypeAlias = _Start | _Give | _Deliver | _Expire
+@dataclass(frozen=True)
+class _Read:
+    """Read from the public beacon what the party wants."""
+
+    who: PartyId
+
+
+_Action: TypeAlias = _Start | _Give | _Deliver | _Expire | _Read
 
 Elsewhere: TypeAlias = Callable[[PartyId, PartyId, Frame], None]
 """Sender, recipient and frame of a message for somebody who does not live here."""
@@ -159,7 +169,8 @@ def run(
         )
         for party in plan.parties
     ]
-    return Driver(seats, inputs, faults, schedule, transcript).run()
+    beacon = None if identities is None else identities.beacon
+    return Driver(seats, inputs, faults, schedule, transcript, beacon=beacon).run()
 
 
 class Driver:
@@ -172,6 +183,8 @@ class Driver:
         schedule: the order in which things happen; by default as sent.
         observer: who is told of every message at its recipient.
         elsewhere: where messages go whose recipient does not live here.
+        beacon: SIMULATED, for parties that want to know what it says. A round passes whenever
+            somebody waits for one.
         late: whether inputs are given one by one, when nothing else is left to do and their client
             can go no further without: then no more than one waits in memory.
     """
@@ -185,6 +198,7 @@ class Driver:
         observer: Observer | None = None,
         *,
         elsewhere: Elsewhere | None = None,
+        beacon: SimulatedBeacon | None = None,
         late: bool = False,
     ) -> None:
         self._seats = {seat.me: seat for seat in seats}
@@ -193,6 +207,8 @@ class Driver:
         self._schedule = schedule or InOrder()
         self._observer = observer
         self._elsewhere = elsewhere
+        self._beacon = beacon
+        self._beacon_round = 1
         self._began = time.monotonic()
         self._outcome = Outcome()
         self._steps = 0
@@ -300,6 +316,8 @@ class Driver:
                 self._offer(seat, action, Input(self._inputs[seat.me]), seat.me)
             case _Expire(phase=phase):
                 self._offer(seat, action, Deadline(phase), seat.me)
+            case _Read():
+                self._read_beacon(seat, action)
             case _Deliver(frame=frame):
                 self._deliver(seat, action, frame)
 
@@ -330,8 +348,19 @@ class Driver:
             self._settle(seat)
         return fate
 
+    def _read_beacon(self, seat: Seat, action: _Action) -> None:
+        party, beacon = seat.party, self._beacon
+        if party.wants(BeaconHead):
+            self._offer(seat, action, BeaconHead(self._beacon_round), seat.me)
+        elif party.wants(BeaconValue) and beacon is not None:
+            number = party.beacon_round
+            self._beacon_round = max(self._beacon_round, number)
+            self._offer(seat, action, BeaconValue(number, beacon.value(number)), seat.me)
+
     def _settle(self, seat: Seat) -> None:
         self._steps += 1
+        if seat.party.wants(BeaconHead) or seat.party.wants(BeaconValue):
+            self._pending.append(_Read(seat.me))
         seat.note_phase(self._steps)
         self._pending.extendleft(reversed(self._parked.pop(seat.me, [])))
         if self._late.get(seat.me) == seat.party.phase:

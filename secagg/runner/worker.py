@@ -59,7 +59,11 @@ class Clients:
         self._inputs: SyntheticInputs = staging.inputs(clients)
         self._outbox = Outbox()
         self._driver = Driver(
-            staging.seats(clients), self._inputs, elsewhere=self._outbox.add, late=True
+            staging.seats(clients),
+            self._inputs,
+            elsewhere=self._outbox.add,
+            beacon=staging.beacon,
+            late=True,
         )
 
     def work(self, work: Work, frames: Sequence[Frame]) -> tuple[Batch, list[memoryview]]:

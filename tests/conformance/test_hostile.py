@@ -303,6 +303,7 @@ def test_a_client_refuses_a_plan_below_its_policy(offered: Offered) -> None:
     plan = scenario.plan
     guarantees = offered.protocol.guarantees(plan.task.level)
     accepting: dict[str, Any] = {"min_clients": 3, "corrupt": 0, "trusted_server": True}
+    accepting["protocols"] = frozenset({plan.protocol})
     scenario.party(client(0), ClientPolicy(**accepting))
     authority = b"authority of this test's roster."
     demands: list[tuple[str, dict[str, Any]]] = [

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from secagg.errors import DecodeError, LocalProtocolError
 from secagg.protocol import (
+    Adversary,
     Deadline,
     Effect,
     Party,
@@ -133,8 +134,13 @@ def test_a_restored_party_sends_the_same_bytes(offered: Offered) -> None:
 
 def test_a_role_that_cannot_be_restored_is_lost(offered: Offered) -> None:
     """Killed, it releases nothing; a lost server ends the round, a lost client is a dropout."""
+    remembers = offered.offering.guarantees.adversary.at_least(Adversary.LYING_SERVER)
     for role in offered.offering.roles:
-        _check_that_it_is_lost(_fragile(offered, role), role)
+        if role is Role.CLIENT and remembers:
+            with pytest.raises(LocalProtocolError, match="a ledger cannot help"):
+                Scenario(_fragile(offered, role), 4).run()
+        else:
+            _check_that_it_is_lost(_fragile(offered, role), role)
 
 
 def _check_that_it_is_lost(fragile: Offered, role: Role) -> None:

@@ -30,6 +30,11 @@ class Neighbourhood:
             CompleteGraph(size) if plan.complete else draw_graph(size, plan.degree, graph_seed)
         )
 
+    @property
+    def complete(self) -> bool:
+        """Whether everybody is everybody's neighbour."""
+        return isinstance(self._graph, CompleteGraph)
+
     def neighbours(self, number: int) -> list[int]:
         """A client's neighbours, ascending."""
         return [self._members[other] for other in self._graph.neighbours(self._position(number))]
@@ -68,7 +73,10 @@ class Neighbourhood:
         """
         numbers = sorted(leaves)
         if isinstance(self._graph, CompleteGraph):
-            checks.read_rows(paths, 1, 0, "audit paths", sender)
+            if paths:
+                raise RemoteProtocolError(
+                    sender, f"expected no audit paths for all keys, got {len(paths)} bytes"
+                )
             fits = merkle_root(padded([leaves[number] for number in numbers])) == root
         else:
             count = padded_count(len(self._members))

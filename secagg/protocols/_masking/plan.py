@@ -47,6 +47,7 @@ class MaskingPlan(Plan, frozen=True, kw_only=True, array_like=True):
         threshold: shares needed to rebuild a secret.
         smallest_cohort: with fewer clients than this at the start, the round is not begun.
         mask_key_bits: of the AES-CTR streams, 128 or 256.
+        corrupt_neighbours: no client has more corrupt neighbours, but with the probability granted.
     """
 
     complete: bool
@@ -54,6 +55,22 @@ class MaskingPlan(Plan, frozen=True, kw_only=True, array_like=True):
     threshold: int
     smallest_cohort: int
     mask_key_bits: int
+    corrupt_neighbours: int
+
+    @property
+    def honest_lower_bound(self) -> int:
+        """Honest inputs that are certainly in a released sum.
+
+        On the ring a lying server can have clients that are far apart believe in different
+        survivors. Each honest client is then in a sum with at least threshold -
+        corrupt_neighbours honest clients of its neighbourhood, of degree + 1 -
+        corrupt_neighbours, and with that part of all honest ones (security design, section 2).
+        """
+        honest = self.minimum - self.corrupt
+        if self.complete or self.task.level is Level.CURIOUS:
+            return honest
+        around = self.degree + 1 - self.corrupt_neighbours
+        return honest * (self.threshold - self.corrupt_neighbours) // around
 
     @property
     def suite(self) -> str:
@@ -124,12 +141,7 @@ def _plan(protocol: str, version: int, task: Task, found: GraphParameters) -> Ma
             f" are sure to stay when {task.dropout_count} may drop out: lower dropout or"
             " min_clients, or enrol more clients"
         )
-    if minimum - task.corrupt_count < 2:
-        raise ParameterError(
-            f"a sum of {minimum} clients, {task.corrupt_count} of them corrupt, hides no honest"
-            " input behind another: raise min_clients, or ask for corrupt = 0 by name"
-        )
-    return MaskingPlan(
+    plan = MaskingPlan(
         protocol=protocol,
         version=version,
         task=task,
@@ -142,7 +154,14 @@ def _plan(protocol: str, version: int, task: Task, found: GraphParameters) -> Ma
         threshold=found.threshold,
         smallest_cohort=minimum,
         mask_key_bits=mask_key_bits(task.level),
+        corrupt_neighbours=found.corrupt_neighbours,
     )
+    if plan.honest_lower_bound < 2:
+        raise ParameterError(
+            f"a sum of {minimum} clients, {task.corrupt_count} of them corrupt, hides no honest"
+            " input behind another: raise min_clients, or ask for corrupt = 0 by name"
+        )
+    return plan
 
 
 def mask_key_bits(level: Level) -> int:

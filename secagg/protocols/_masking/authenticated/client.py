@@ -7,7 +7,7 @@ its neighbourhood signed the very same list. docs/malicious.md has the table of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from secagg import kernels
@@ -20,6 +20,7 @@ from secagg.errors import (
     InconsistentSurvivors,
     NeighbourModelMismatch,
     QuorumMissing,
+    RemoteProtocolError,
     ShareBindingError,
     UnauthenticatedKey,
     VerificationError,
@@ -51,7 +52,7 @@ from secagg.protocols._masking.neighbourhood import Neighbourhood
 from secagg.protocols._masking.plan import MaskingPlan, self_mask_commitment, transcript
 from secagg.types import SERVER, PartyId, RingVector, Rng, Secret, client
 
-PHASES: Final = ("advertise", "share", "mask", "agree", "unmask")
+PHASES: Final[tuple[str, ...]] = ("advertise", "share", "mask", "agree", "unmask")
 
 
 class AuthenticatedClient(Party):
@@ -70,7 +71,6 @@ class AuthenticatedClient(Party):
 
     def __init__(self, session: Session, me: PartyId, rng: Rng) -> None:
         super().__init__(session, me, rng)
-        self._signatories = statements.Signatories(session.roster)
         self._input: RingVector | None = None
         self._drawn: Keyring | None = None
         self._leaf = b""
@@ -96,9 +96,10 @@ class AuthenticatedClient(Party):
     @on(SignedKeyBook, "advertise")
     def deal_shares(self, message: SignedKeyBook, sender: PartyId) -> Effects:
         """Round 1: check cohort, keys, signatures and root, then deal shares and commit to them."""
-        neighbours = self._checked_book(message, sender)
-        self._transcript = transcript(self.session, message.cohort_root, message.graph_seed)
-        self._cohort, self._graph_seed = message.cohort, message.graph_seed
+        seed = self._drawn_from(message, sender)
+        neighbours = self._checked_book(message, seed, sender)
+        self._transcript = transcript(self.session, message.cohort_root, seed)
+        self._cohort, self._graph_seed = message.cohort, seed
         self._neighbours = neighbours
         keys = self._keys
         keys.meet(neighbours, self._transcript)
@@ -203,17 +204,33 @@ class AuthenticatedClient(Party):
 
     # The key book.
 
-    def _checked_book(self, book: SignedKeyBook, sender: PartyId) -> dict[int, PublicKeys]:
-        plan = self.plan
-        numbers = checks.check_cohort(plan, self.me, book.cohort, book.neighbours, sender)
-        checks.check_graph_seed(plan, book.graph_seed, sender)
+    def _drawn_from(self, book: SignedKeyBook, sender: PartyId) -> bytes:
+        """The seed of the graph: there is none, because nothing is drawn."""
+        if book.beacon:
+            raise RemoteProtocolError(
+                sender, f"expected no value of a beacon, got {len(book.beacon)} bytes"
+            )
+        return b""
+
+    def _checked_book(
+        self, book: SignedKeyBook, seed: bytes, sender: PartyId
+    ) -> dict[int, PublicKeys]:
+        numbers = checks.check_cohort(self.plan, self.me, book.cohort, book.neighbours, sender)
         neighbours = checks.check_keys(self._keys.public, numbers, book.keys, sender)
         count = len(numbers)
         models = checks.read_rows(book.models, DIGEST_BYTES, count, "model digests", sender)
         signatures = checks.read_rows(book.signatures, SIGNATURE_BYTES, count, "signatures", sender)
         for number, model, signature in zip(numbers, models, signatures, strict=True):
             self._check_neighbour(client(number), model, neighbours[number], signature, sender)
-        self._check_root(book, neighbours, dict(zip(numbers, signatures, strict=True)), sender)
+        leaves = {
+            number: statements.keys_leaf(client(number), neighbours[number], signature)
+            for number, signature in zip(numbers, signatures, strict=True)
+        }
+        # Whoever has the same root has the same keys.
+        hood = Neighbourhood(self.plan, book.cohort, seed)
+        hood.check_neighbours(self.me.number, neighbours, sender)
+        leaves[self.me.number] = self._leaf
+        hood.check_root(leaves, book.cohort_root, book.paths, sender)
         return neighbours
 
     def _check_neighbour(
@@ -225,27 +242,11 @@ class AuthenticatedClient(Party):
         session_id = session.id if model == mine else session.id_for_model(model)
         statement = statements.keys_statement(session_id, peer, model, keys)
         try:
-            self._signatories.check(peer, signature, statements.KEYS, statement)
+            statements.check_signature(self.session, peer, signature, statements.KEYS, statement)
         except VerificationError as error:
             raise UnauthenticatedKey(sender, f"the keys of {peer}: {error}") from None
         if model != mine:
             raise NeighbourModelMismatch(peer, mine, model)
-
-    def _check_root(
-        self,
-        book: SignedKeyBook,
-        neighbours: Mapping[int, PublicKeys],
-        signatures: Mapping[int, bytes],
-        sender: PartyId,
-    ) -> None:
-        """The root is over these keys, so that whoever has the same root has the same keys."""
-        leaves = {
-            number: statements.keys_leaf(client(number), keys, signatures[number])
-            for number, keys in neighbours.items()
-        } | {self.me.number: self._leaf}
-        hood = Neighbourhood(self.plan, book.cohort, book.graph_seed)
-        hood.check_neighbours(self.me.number, neighbours, sender)
-        hood.check_root(leaves, book.cohort_root, book.paths, sender)
 
     # Dealing and accepting shares.
 
@@ -307,7 +308,9 @@ class AuthenticatedClient(Party):
         try:
             root = root_of_path(leaf, place, padded_count(holders), path)
             statement = statements.shares_statement(self._transcript, dealer, seed_commitment, root)
-            self._signatories.check(dealer, signature, statements.SHARES, statement)
+            statements.check_signature(
+                self.session, dealer, signature, statements.SHARES, statement
+            )
         except VerificationError as error:
             raise ShareBindingError(
                 SERVER, f"the shares of {dealer} are not what it dealt: {error}"
@@ -366,8 +369,8 @@ class AuthenticatedClient(Party):
             )
         for number, signature in zip(signers, signatures, strict=True):
             try:
-                self._signatories.check(
-                    client(number), signature, statements.SURVIVORS, self._survivors
+                statements.check_signature(
+                    self.session, client(number), signature, statements.SURVIVORS, self._survivors
                 )
             except VerificationError:
                 raise InconsistentSurvivors(

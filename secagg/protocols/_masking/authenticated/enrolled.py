@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from secagg.errors import ParameterError
 from secagg.protocol import Identity, Party, Session
 from secagg.protocols._masking.authenticated.client import AuthenticatedClient
+from secagg.protocols._masking.authenticated.ring import RingClient
 from secagg.types import PartyId, Rng, Role
 
 
@@ -20,15 +21,20 @@ def enrolled_party(
     """A client with its signing key, or the server, which has none.
 
     Raises:
-        ParameterError: the roster has no keys, or the client's key is not the roster's.
+        ParameterError: the roster has no keys, the client's key is not the roster's, or it has no
+            beacon where one is needed.
     """
-    if not session.roster.keys:
+    if not session.keys:
         raise ParameterError(f"{session.plan.protocol} needs a roster with the clients' keys")
     party = roles[me.role](session, me, rng)
     if isinstance(party, AuthenticatedClient):
         if identity.key is None:
             raise ParameterError(f"{me} needs a signing key")
-        if identity.key.public != session.roster.key_of(me):
+        if identity.key.public != session.keys.get(me):
             raise ParameterError(f"the roster has another key of {me}")
         party.signing_key = identity.key
+    if isinstance(party, RingClient):
+        if identity.beacon is None:
+            raise ParameterError(f"{me} needs a public beacon to believe")
+        party.beacon = identity.beacon
     return party

@@ -14,11 +14,13 @@ from secagg.crypto import aead
 from secagg.crypto.digest import DIGEST_BYTES
 from secagg.crypto.shamir import SHARE_BYTES
 from secagg.crypto.signing import SIGNATURE_BYTES
-from secagg.protocols._masking.messages import KEY_BYTES, Column, Key
+from secagg.protocol.beacon import VALUE_BYTES
+from secagg.protocols._masking.messages import Column, Key
 from secagg.types import Role
 from secagg.wire import Message, MessageTable, Tail
 
 SALT_BYTES: Final = 16
+ROUND_BYTES: Final = 8
 OPENING_BYTES: Final = SHARE_BYTES + SALT_BYTES
 """A share and the salt of its commitment."""
 
@@ -44,7 +46,8 @@ class SignedKeyBook(Message, frozen=True):
     """Round 0, server to client: who takes part, and what the client's neighbours signed.
 
     `cohort` is the bitmap of everyone who advertised; `cohort_root` the Merkle root over what they
-    signed; `graph_seed` what the graph was drawn from (empty for the complete graph); `neighbours`
+    signed; `beacon` what the graph is drawn from besides (empty for the complete graph);
+    `neighbours`
     their roster indices. Per neighbour: `keys`, the channel key and the mask key; `models`, the
     model's digest; `signatures`. `paths`: audit paths under the root of the closed neighbourhood,
     empty for the complete graph, where the root is made anew.
@@ -54,7 +57,7 @@ class SignedKeyBook(Message, frozen=True):
     SENDER = Role.SERVER
     cohort: Column
     cohort_root: Digest
-    graph_seed: Annotated[bytes, Meta(max_length=KEY_BYTES)]
+    beacon: Annotated[bytes, Meta(max_length=VALUE_BYTES)]
     neighbours: Column
     keys: Column
     models: Column
@@ -147,6 +150,29 @@ class SignedAnswer(Message, frozen=True):
     signature: Signature
 
 
+class CohortRoot(Message, frozen=True):
+    """On a sparse graph after round 0, server to client: the cohort, before its graph is known.
+
+    `path` is the audit path of the client's own leaf; `beacon_round` (little-endian u64) names the
+    round of the public beacon from which the graph will be drawn.
+    """
+
+    KIND = 26
+    SENDER = Role.SERVER
+    cohort: Column
+    cohort_root: Digest
+    path: Column
+    beacon_round: Annotated[bytes, Meta(min_length=ROUND_BYTES, max_length=ROUND_BYTES)]
+
+
+class CohortSignature(Message, frozen=True):
+    """On a sparse graph after round 0, client to server: it signs the root and the round."""
+
+    KIND = 27
+    SENDER = Role.CLIENT
+    signature: Signature
+
+
 TABLE: Final = MessageTable(
     (
         SignedKeys,
@@ -160,3 +186,5 @@ TABLE: Final = MessageTable(
         SignedAnswer,
     )
 )
+
+RING_TABLE: Final = MessageTable((*TABLE.messages, CohortRoot, CohortSignature))

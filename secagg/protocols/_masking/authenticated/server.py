@@ -8,6 +8,8 @@ committed and still make another secret ends the round, and is named.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from secagg.crypto import shamir
 from secagg.crypto.agreement import check_public_key
 from secagg.crypto.merkle import MerkleTree, padded
@@ -64,9 +66,11 @@ class AuthenticatedServer(Party):
 
     def __init__(self, session: Session, me: PartyId, rng: Rng) -> None:
         super().__init__(session, me, rng)
-        self._signatories = statements.Signatories(session.roster)
         self._advertised: dict[int, SignedKeys] = {}
         self._taken: set[bytes] = set()
+        self._cohort: list[int] = []
+        self._bitmap = b""
+        self._tree = MerkleTree([])
         self._neighbours: dict[int, list[int]] = {}
         self._transcript = b""
         self._dealt: dict[int, Dealt] = {}
@@ -74,6 +78,7 @@ class AuthenticatedServer(Party):
         self._complaints: dict[int, tuple[int, ...]] = {}
         self._survivors = b""
         self._signatures: dict[int, bytes] = {}
+        self._asked: set[int] = set()
         self._recovery: Recovery | None = None
 
     # Round 0.
@@ -87,7 +92,9 @@ class AuthenticatedServer(Party):
             raise NeighbourModelMismatch(sender, session.model_digest, message.model_digest)
         statement = statements.keys_statement(session.id, sender, message.model_digest, keys)
         try:
-            self._signatories.check(sender, message.signature, statements.KEYS, statement)
+            statements.check_signature(
+                self.session, sender, message.signature, statements.KEYS, statement
+            )
         except VerificationError as error:
             raise UnauthenticatedKey(sender, str(error)) from None
         try:
@@ -107,31 +114,48 @@ class AuthenticatedServer(Party):
         return self._hand_out()
 
     def _hand_out(self) -> Effects:
-        plan, cohort = self.plan, sorted(self._advertised)
-        if len(cohort) < plan.smallest_cohort:
-            yield self._too_few("advertised keys", len(cohort), plan.smallest_cohort)
-            return
-        tree = MerkleTree(padded([self._leaf(number) for number in cohort]))
-        seed = b""
-        bitmap = encode_bitmap(plan.task.clients, cohort)
-        hood = Neighbourhood(plan, bitmap, seed)
+        if self._fix_cohort():
+            yield from self._hand_out_books(self._cohort, b"", b"")
+        else:
+            yield self._too_few_advertised()
+
+    def _fix_cohort(self) -> bool:
+        """From here on nobody else takes part; False if they are too few."""
+        if len(self._advertised) < self.plan.smallest_cohort:
+            return False
+        self._cohort = sorted(self._advertised)
+        self._tree = MerkleTree(padded([self._leaf(number) for number in self._cohort]))
+        self._bitmap = encode_bitmap(self.plan.task.clients, self._cohort)
+        return True
+
+    def _too_few_advertised(self) -> Fail:
+        return self._too_few("advertised keys", len(self._advertised), self.plan.smallest_cohort)
+
+    def _hand_out_books(self, recipients: Sequence[int], seed: bytes, beacon: bytes) -> Effects:
+        plan, cohort, tree = self.plan, self._cohort, self._tree
+        hood = Neighbourhood(plan, self._bitmap, seed)
         self._neighbours = {number: hood.neighbours(number) for number in cohort}
+        places = {} if hood.complete else {number: at for at, number in enumerate(cohort)}
         self._transcript = transcript(self.session, tree.root, seed)
         self.advance("share")
-        for number in cohort:
+        for number in recipients:
             near = self._neighbours[number]
             signed = [self._advertised[other] for other in near]
             yield Send(
                 client(number),
                 SignedKeyBook(
-                    cohort=bitmap,
+                    cohort=self._bitmap,
                     cohort_root=tree.root,
-                    graph_seed=seed,
+                    beacon=beacon,
                     neighbours=encode_numbers(near),
                     keys=b"".join(one.channel_key + one.mask_key for one in signed),
                     models=b"".join(one.model_digest for one in signed),
                     signatures=b"".join(one.signature for one in signed),
-                    paths=b"",
+                    paths=b"".join(
+                        tree.path(places[other])
+                        for other in sorted((*near, number))
+                        if other in places
+                    ),
                 ),
             )
 
@@ -341,7 +365,7 @@ class AuthenticatedServer(Party):
 
     def _check(self, sender: PartyId, signature: bytes, context: str, statement: bytes) -> None:
         try:
-            self._signatories.check(sender, signature, context, statement)
+            statements.check_signature(self.session, sender, signature, context, statement)
         except VerificationError as error:
             raise BadSignature(sender, str(error)) from None
 

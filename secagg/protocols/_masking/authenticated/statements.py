@@ -15,12 +15,13 @@ from secagg.crypto import kdf, signing
 from secagg.crypto.digest import DIGEST_BYTES, digest, encode_party, join_framed
 from secagg.crypto.merkle import MerkleTree, padded
 from secagg.errors import VerificationError
-from secagg.protocol import Roster
+from secagg.protocol import Session
 from secagg.protocols._masking.authenticated.messages import COMMITMENT_PAIR_BYTES
 from secagg.protocols._masking.keyring import PublicKeys
 from secagg.types import PartyId, Secret, client
 
 KEYS: Final = "masking keys"
+COHORT: Final = "masking cohort"
 SHARES: Final = "masking shares"
 VECTOR: Final = "masked vector"
 SURVIVORS: Final = "masking survivors"
@@ -30,19 +31,15 @@ MASK_SHARE: Final = b"mask seed"
 SELF_SHARE: Final = b"self-mask seed"
 
 
-class Signatories:
-    """The roster's keys by client, for checking what clients signed."""
+def check_signature(
+    session: Session, signer: PartyId, signature: bytes, context: str, statement: bytes
+) -> None:
+    """Refuse what this client did not sign.
 
-    def __init__(self, roster: Roster) -> None:
-        self._keys = dict(zip(roster.clients, roster.keys, strict=True))
-
-    def check(self, signer: PartyId, signature: bytes, context: str, statement: bytes) -> None:
-        """Refuse what this client did not sign.
-
-        Raises:
-            VerificationError: no signature of this statement by the client's roster key.
-        """
-        signing.verify(self._keys[signer], signature, context, statement)
+    Raises:
+        VerificationError: no signature of this statement by the client's roster key.
+    """
+    signing.verify(session.keys[signer], signature, context, statement)
 
 
 def keys_statement(
@@ -55,6 +52,20 @@ def keys_statement(
 def keys_leaf(owner: PartyId, keys: PublicKeys, signature: bytes) -> bytes:
     """A client's leaf under the cohort root."""
     return encode_party(owner) + keys.channel + keys.mask + signature
+
+
+def cohort_statement(
+    session_id: bytes, signer: PartyId, cohort: bytes, root: bytes, beacon_round: bytes
+) -> bytes:
+    """The signer saw these keys fixed before this round of the beacon came."""
+    return join_framed(session_id, encode_party(signer), cohort, root, beacon_round)
+
+
+def graph_seed(
+    session_id: bytes, cohort: bytes, root: bytes, beacon_round: bytes, value: bytes
+) -> bytes:
+    """What the graph is drawn from: all that was fixed, and then what nobody knew."""
+    return digest("graph", session_id, cohort, root, beacon_round, value)
 
 
 def share_commitment(

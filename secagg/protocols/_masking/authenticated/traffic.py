@@ -7,11 +7,12 @@ from typing import Final
 from secagg.crypto.digest import DIGEST_BYTES
 from secagg.crypto.merkle import padded_count, path_size
 from secagg.crypto.signing import SIGNATURE_BYTES
-from secagg.protocol import Traffic
+from secagg.protocol import SimulatedBeacon, Traffic
 from secagg.protocol.cohort import bitmap_size
 from secagg.protocols._masking.authenticated.messages import (
     COMMITMENT_PAIR_BYTES,
     OPENING_BYTES,
+    ROUND_BYTES,
     SEALED_OPENINGS_BYTES,
 )
 from secagg.protocols._masking.messages import INDEX_BYTES, KEY_BYTES
@@ -29,8 +30,32 @@ TRAFFIC_FORMULA: Final = (
 )
 
 
+RING_TRAFFIC_FORMULA: Final = (
+    "as secagg at this level with m neighbours and n = m + 1 holders; and with h = 32 ceil(log2 of"
+    " the cohort) and g bytes of the beacon's value (64 of the SIMULATED one): up: + 127;"
+    " down: + (61 + B(v) + 34 + B(h) + 10) + B(g) - 2, and on a sparse graph + B(h (m + 1)) - 2"
+)
+
+
 def traffic(plan: MaskingPlan) -> Traffic:
     """A client's bytes in a round without dropouts; `TRAFFIC_FORMULA` in words."""
+    return _traffic(plan, 0, 0)
+
+
+def ring_traffic(plan: MaskingPlan) -> Traffic:
+    """A client's bytes in a round without dropouts; `RING_TRAFFIC_FORMULA` in words."""
+    cohort = len(plan.task.clients)
+    path = path_size(0, padded_count(cohort))
+    paths = 0 if plan.degree >= cohort - 1 else path * (plan.degree + 1)
+    up, down = _traffic(plan, SimulatedBeacon.SIZE, paths)
+    bitmap = bitmap_size(plan.task.clients)
+    return Traffic(
+        up + frame_size((SIGNATURE_BYTES,)),
+        down + frame_size((bitmap, DIGEST_BYTES, path, ROUND_BYTES)),
+    )
+
+
+def _traffic(plan: MaskingPlan, beacon: int, paths: int) -> Traffic:
     near = plan.degree
     holders = near + 1
     bitmap = bitmap_size(plan.task.clients)
@@ -55,12 +80,12 @@ def traffic(plan: MaskingPlan) -> Traffic:
             (
                 bitmap,
                 DIGEST_BYTES,
-                0,
+                beacon,
                 numbers,
                 2 * KEY_BYTES * near,
                 DIGEST_BYTES * near,
                 SIGNATURE_BYTES * near,
-                0,
+                paths,
             )
         )
         + frame_size(
