@@ -51,6 +51,7 @@ class RingClient(AuthenticatedClient):
     """
 
     phases = ("advertise", "commit", "draw", "share", "mask", "agree", "unmask")
+    silent = frozenset({"draw"})
     table = RING_TABLE
     beacon: Beacon
 
