@@ -43,6 +43,7 @@ def lint() -> None:
     command(BIN / "python", "scripts/readme_table.py", "--check")
     command(BIN / "python", "scripts/performance_doc.py", "--check")
     command(BIN / "python", "scripts/consistency_doc.py", "--check")
+    command(BIN / "python", "scripts/mutants_doc.py", "--check")
 
 
 def types() -> None:
