@@ -2,7 +2,8 @@
 
 Every protocol gets the same updates of the same clients in the same codec and loses the same
 clients, so differences are the protocols' alone. The clients train on the mean in double precision
-over those that stay, whatever the protocols make of it.
+over those that stay, whatever the protocols make of it. Above level `curious` a protocol that
+offers more there is run at `curious` as well, so that the two can be compared.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import ExitStack, nullcontext
 from decimal import Decimal
 from typing import Final, TypeAlias
 
+import msgspec
 import numpy as np
 
 from fl import sampling
@@ -20,6 +22,7 @@ from fl.contender import Contender, Offer, RoundRecord, client_steps, without_su
 from fl.isolated import IsolatedRole
 from fl.results import (
     ABORTED,
+    NOT_OFFERED,
     REFUSED,
     UNAVAILABLE,
     WRONG,
@@ -39,6 +42,7 @@ from secagg.protocol import (
     Collusion,
     Evidence,
     Guarantees,
+    Level,
     Plan,
     Protocol,
     Task,
@@ -53,7 +57,7 @@ SPLITS: Final = {"opt": 10}
 """Data so small that one split says little, with the number of splits to average over."""
 
 Notify: TypeAlias = Callable[[str], None]
-"""Called before each of `Settings.steps` steps with what it is."""
+"""Called before each of `steps` steps with what it is."""
 
 
 def compare(settings: Settings, notify: Notify = lambda _: None) -> Comparison:
@@ -68,8 +72,27 @@ def compare(settings: Settings, notify: Notify = lambda _: None) -> Comparison:
         return _compare(settings, notify, processes)
 
 
+def steps(settings: Settings) -> int:
+    """How many steps of progress the comparison reports."""
+    return settings.splits * settings.rounds * (1 + len(_contestants(settings)))
+
+
+def _contestants(settings: Settings) -> list[tuple[str, Level]]:
+    """Every protocol at the level asked for, and at `curious` if it offers less there."""
+    chosen = []
+    for name in settings.protocols:
+        chosen.append((name, settings.level))
+        try:
+            levels = protocols.get(name).levels
+        except UnavailableError:
+            continue
+        if settings.level in levels and levels.get(Level.CURIOUS) != levels[settings.level]:
+            chosen.append((name, Level.CURIOUS))
+    return chosen
+
+
 def _compare(settings: Settings, notify: Notify, processes: ExitStack) -> Comparison:
-    entries = [_Entry(name, processes) for name in settings.protocols]
+    entries = [_Entry(name, level, processes) for name, level in _contestants(settings)]
     federated: list[float | None] = []
     pooled: list[float | None] = []
     first: Workload | None = None
@@ -84,7 +107,7 @@ def _compare(settings: Settings, notify: Notify, processes: ExitStack) -> Compar
     assert first is not None  # noqa: S101
     lost = lost_count(settings.lose, first.clients)
     for entry in entries:
-        entry.summarise(settings, first.length, lost)
+        entry.summarise(settings.splits, first.length, lost)
     return Comparison(
         data=first.source,
         training=Learned(
@@ -139,10 +162,13 @@ def describe(guarantees: Guarantees) -> dict[str, str]:
 
 
 class _Entry:
-    """One protocol over all splits; its isolated role, if any, in one process for all of them."""
+    """One protocol at one level over all splits.
 
-    def __init__(self, name: str, processes: ExitStack) -> None:
-        self.row = Row(protocol=name)
+    Its isolated role, if any, is in one process for all of them.
+    """
+
+    def __init__(self, name: str, level: Level, processes: ExitStack) -> None:
+        self.row = Row(protocol=name, level=level)
         self.protocol: Protocol | None = None
         self.contender: Contender | None = None
         self._processes = processes
@@ -155,12 +181,22 @@ class _Entry:
             self.row.status, self.row.reason = UNAVAILABLE, str(error)
         else:
             self.row.title = self.protocol.title
+            if level not in self.protocol.levels:
+                offered = ", ".join(self.protocol.levels)
+                self.row.status, self.row.reason = NOT_OFFERED, f"it offers level {offered}"
+
+    @property
+    def name(self) -> str:
+        """The protocol, with the level if that is not the plainest."""
+        level = self.row.level
+        return self.row.protocol if level is Level.CURIOUS else f"{self.row.protocol} {level}"
 
     def enter(self, task: Task, start: Vector) -> None:
         """Plan for a split, unless the protocol is out already."""
         self.contender = None
-        if self.protocol is None or self.row.status in (REFUSED, UNAVAILABLE):
+        if self.protocol is None or self.row.status in (REFUSED, NOT_OFFERED, UNAVAILABLE):
             return
+        task = msgspec.structs.replace(task, level=self.row.level)
         try:
             contender = Contender(self.protocol, task, start)
             if self.protocol.isolated and self._isolated is None:
@@ -183,7 +219,7 @@ class _Entry:
         """One round."""
         if self.contender is None:
             return
-        draws = sampling.stream(f"run {self.row.protocol}", offer.seed, offer.training_round)
+        draws = sampling.stream(f"run {self.name}", offer.seed, offer.training_round)
         try:
             host = None if self._isolated is None else self._isolated.host
         except UnavailableError as error:
@@ -203,14 +239,14 @@ class _Entry:
             self._differences.append(metric - shadow)
             self._from_staying.append(metric - baseline)
 
-    def summarise(self, settings: Settings, length: int, lost: int) -> None:
+    def summarise(self, splits: int, length: int, lost: int) -> None:
         """Fill the row from its rounds."""
         row = self.row
         if self._isolated is not None:
             row.isolation = self._isolated.description
-        if self.protocol is not None:
-            steps = client_steps(self.protocol, settings.level)
-            row.lost_after = [len(range(after, lost, steps)) for after in range(steps)]
+        if self.protocol is not None and row.status != NOT_OFFERED:
+            messages = client_steps(self.protocol, row.level)
+            row.lost_after = [len(range(after, lost, messages)) for after in range(messages)]
         done = [record for record in row.rounds if record.failure is None]
         row.rounds_done = len(done)
         if done:
@@ -219,7 +255,7 @@ class _Entry:
         if failed:
             row.status = ABORTED
             row.reason = f"{len(failed)} of {len(row.rounds)} rounds: {failed[0].failure}"
-        elif len(row.metric_by_split) == settings.splits:
+        elif len(row.metric_by_split) == splits:
             row.metric = _mean(row.metric_by_split)
             row.difference = _mean(self._differences)
             row.difference_from_staying = _mean(self._from_staying)
@@ -239,7 +275,6 @@ def _run_split(
         clients=tuple(client(number) for number in range(workload.clients)),
         length=codec.vector_length,
         bound=codec.bound,
-        level=settings.level,
         corrupt=settings.corrupt,
         dropout=settings.dropout,
     )
@@ -262,7 +297,7 @@ def _run_split(
             model_digest=_model_digest(current, workload.recipe),
         )
         for entry in entries:
-            notify(f"{where}: {entry.row.protocol}")
+            notify(f"{where}: {entry.name}")
             entry.play(offer)
         mean = offer.float_mean(offer.staying)
         current = current + mean

@@ -1,8 +1,9 @@
 """One protocol in a comparison: it gets a round's updates and is measured.
 
-The CPU time of a client is that of its party (decode, handle, encode of messages) plus encoding its
-update; of the party that releases the sum, its own plus decoding the mean; other roles have theirs,
-with what a process of their own spent in the round. Setting up a party or a process is in none.
+The CPU time of a client is that of its party (decode, handle, encode of messages), and of its
+ledger if it has one, plus encoding its update; of the party that releases the sum, its own plus
+decoding the mean; other roles have theirs, with what a process of their own spent in the round.
+Setting up a party or a process is in none, but for opening the session in a ledger.
 """
 
 from __future__ import annotations

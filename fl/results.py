@@ -1,6 +1,7 @@
 """What a comparison is asked and what it answers: plain records, ready for JSON.
 
-Field names are part of the schema "secagg.compare/1".
+Field names are part of the schema "secagg.compare/1": a field may be added, with a default that is
+true of older answers; any other change makes a new version.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ DONE: Final = "done"
 WRONG: Final = "wrong"
 ABORTED: Final = "aborted"
 REFUSED: Final = "refused"
+NOT_OFFERED: Final = "not offered"
 UNAVAILABLE: Final = "unavailable"
 
 
@@ -75,11 +77,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """One for each split."""
         return range(self.seed, self.seed + self.splits)
 
-    @property
-    def steps(self) -> int:
-        """How many steps of progress the comparison reports."""
-        return self.splits * self.rounds * (1 + len(self.protocols))
-
 
 class Average(msgspec.Struct, frozen=True):
     """A mean over rounds, with the standard deviation."""
@@ -107,13 +104,16 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """What the comparison says of one protocol. What was not measured is None.
+    """What the comparison says of one protocol at one level. What was not measured is None.
 
     Attributes:
         protocol: its name.
+        level: the one asked for; a protocol that offers more there than at curious is shown at
+            curious as well, for the difference in cost.
         title: its title.
-        status: done, aborted (in at least one round), refused (the plan), unavailable, or wrong (it
-            claims exact sums and gave others, or accused somebody although all were honest).
+        status: done, aborted (in at least one round), refused (the plan), not offered (the level),
+            unavailable, or wrong (it claims exact sums and gave others, or accused somebody
+            although all were honest).
         reason: why it is not done.
         trusts: whom its users must trust.
         guarantees: what it promises, by kind.
@@ -144,6 +144,7 @@ class Row(msgspec.Struct, kw_only=True):
     """
 
     protocol: str
+    level: Level = Level.CURIOUS
     title: str = ""
     status: str = DONE
     reason: str | None = None
@@ -198,7 +199,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The data, the training, and a row for each protocol."""
+    """The data, the training, and a row for each protocol; two where two levels are compared."""
 
     data: Source
     training: Learned

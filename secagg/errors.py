@@ -133,15 +133,15 @@ class NeighbourModelMismatch(RemoteProtocolError):
     """A neighbour signed its keys for another model or configuration: no sum is to be made of both.
 
     Attributes:
-        own: the digest of what this client received.
-        offered: the neighbour's.
+        own: the digest of what was received here.
+        offered: the one that the neighbour signed.
     """
 
     def __init__(self, culprit: PartyId, own: bytes, offered: bytes) -> None:
         super().__init__(
             culprit,
-            f"it takes part with a model of digest {offered[:8].hex()}..., this client received one"
-            f" of {own[:8].hex()}...",
+            f"its keys are for a model of digest {offered[:8].hex()}..., expected one of"
+            f" {own[:8].hex()}...",
         )
         self.own = own
         self.offered = offered

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -13,9 +13,11 @@ from fl.results import (
     ABORTED,
     DEFAULT_DATA,
     DONE,
+    NOT_OFFERED,
     REFUSED,
     UNAVAILABLE,
     WRONG,
+    Average,
     Comparison,
     Isolation,
     Learned,
@@ -92,10 +94,13 @@ def command(
     error of a mean against double precision, whether every mean has the exact bits, CPU time and
     bytes per round, the dropouts survived, and whom its users must trust.
 
+    At --level malicious every protocol that offers it is shown at level curious as well, with what
+    the difference costs; the others are shown as not offered.
+
     A round that a protocol aborts, or a plan that it refuses, is shown with the reason; the command
     then ends with 4.
     """
-    from fl.compare import SPLITS, compare
+    from fl.compare import SPLITS, compare, steps
 
     if data is not None and length is not None:
         raise click.UsageError("--length is for random vectors: it goes without --data")
@@ -117,7 +122,7 @@ def command(
     if not quiet:
         _announce(settings, kernel)
     began = machine.begin()
-    with output.progress(settings.steps, quiet) as notify:
+    with output.progress(steps(settings), quiet) as notify:
         result = compare(settings, notify)
     code = verdict(result.rows, asked=bool(names))
     header = Header(
@@ -143,15 +148,17 @@ def verdict(rows: Sequence[Row], asked: bool) -> Exit:
         rows: of all protocols.
         asked: whether they were named; a protocol that nobody named may be unavailable.
 
+    A protocol that does not offer the level has not failed: nothing was run that could.
+
     Raises:
-        ParameterError: every protocol that could run refuses the plan.
+        ParameterError: every protocol that could run refuses the plan, or does not offer the level.
         UnavailableError: none can run.
     """
     status = [row.status for row in rows]
     reasons = "\n".join(f"{row.protocol}: {row.reason}" for row in rows if row.reason)
     if all(state == UNAVAILABLE for state in status):
         raise UnavailableError(reasons)
-    if all(state in (REFUSED, UNAVAILABLE) for state in status):
+    if all(state in (REFUSED, NOT_OFFERED, UNAVAILABLE) for state in status):
         raise ParameterError(f"no protocol takes this task\n{reasons}")
     if WRONG in status:
         return Exit.FINDING
@@ -162,9 +169,10 @@ def verdict(rows: Sequence[Row], asked: bool) -> Exit:
 
 def _announce(settings: Settings, kernel: str) -> None:
     what = settings.data if settings.length is None else f"{settings.length} random numbers"
+    level = "" if settings.level is Level.CURIOUS else f"level {settings.level}, "
     output.say(
-        f"comparing {', '.join(settings.protocols)} on {what}: {_count(settings.rounds, 'round')},"
-        f" {_count(settings.splits, 'split')}, kernels {kernel}"
+        f"comparing {', '.join(settings.protocols)} on {what}: {level}"
+        f"{_count(settings.rounds, 'round')}, {_count(settings.splits, 'split')}, kernels {kernel}"
     )
     if kernel == "reference":
         output.say(
@@ -188,10 +196,9 @@ def _report(header: Header, result: Comparison) -> output.Report:
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    client, server = row.client_cpu_seconds, row.server_cpu_seconds
     return asdict(row) | {
-        "client_cpu_seconds": client and client.mean,
-        "server_cpu_seconds": server and server.mean,
+        "client_cpu_seconds": _mean(row.client_cpu_seconds),
+        "server_cpu_seconds": _mean(row.server_cpu_seconds),
         **{role: average.mean for role, average in row.role_cpu_seconds.items()},
         "trusts": row.trusts or None,
         "dropouts": row.survived_dropouts,
@@ -203,9 +210,11 @@ def _columns(result: Comparison) -> list[output.Column]:
     roles = sorted({role for row in result.rows for role in row.role_cpu_seconds})
     approximate = any(row.claims_exact is False for row in result.rows)
     eventful = any(row.status != DONE for row in result.rows)
+    plainest = all(row.level is Level.CURIOUS for row in result.rows)
     column = output.Column
     return [
         column("protocol", "protocol"),
+        column("level", "level", hidden=plainest),
         column("metric", metric or "metric", "{:.4f}".format, number=True, hidden=not metric),
         column("difference", "vs plain", _signed, number=True, hidden=not metric),
         column("max_error", "max\nerror", "{:.1e}".format, number=True),
@@ -230,15 +239,16 @@ def _columns(result: Comparison) -> list[output.Column]:
 def _title(header: Header) -> str:
     training, settings = header.training, header.settings
     splits = f", {settings.splits} splits" if settings.splits > 1 else ""
+    level = "" if settings.level is Level.CURIOUS else f" level {settings.level},"
     return (
-        f"{header.data.name}: {_count(training.clients, 'client')},"
+        f"{header.data.name}:{level} {_count(training.clients, 'client')},"
         f" {_count(settings.rounds, 'round')}{splits}, {training.length} parameters,"
         f" {_count(training.lost, 'client')} lost in every round"
     )
 
 
 def _notes(header: Header, rows: Sequence[Row]) -> list[str]:
-    notes = []
+    notes = [*_costs(rows)]
     training = header.training
     if training.federated is not None:
         text = f"Averaging in double precision reaches {training.metric} {training.federated:.4f}"
@@ -249,10 +259,12 @@ def _notes(header: Header, rows: Sequence[Row]) -> list[str]:
         if len(seeds) > 1:
             text += f" (means over {len(seeds)} splits, seeds {seeds[0]} to {seeds[-1]})"
         notes.append(text + ".")
-    others = [row for row in rows if row.difference != row.difference_from_staying]
+    others = dict.fromkeys(
+        row.protocol for row in rows if row.difference != row.difference_from_staying
+    )
     if others:
         notes.append(
-            f"{', '.join(row.protocol for row in others)}: a client that vanishes after its vector"
+            f"{', '.join(others)}: a client that vanishes after its vector"
             " has arrived still counts, so the metric is that of other clients' updates than in a"
             ' sum over those that stay; "vs plain" compares with plain sums over the same clients.'
         )
@@ -270,6 +282,30 @@ def _notes(header: Header, rows: Sequence[Row]) -> list[str]:
         " the network are not in it."
     )
     return notes + [_isolation(row.protocol, row.isolation) for row in rows if row.isolation]
+
+
+def _costs(rows: Sequence[Row]) -> Iterator[str]:
+    """What each protocol's stronger level costs over `curious`."""
+    weaker = {row.protocol: row for row in rows if row.level is Level.CURIOUS}
+    for row in rows:
+        other = weaker.get(row.protocol, row)
+        if other is row or not (row.rounds_done and other.rounds_done):
+            continue
+        pairs = {
+            "CPU of a client": (_mean(row.client_cpu_seconds), _mean(other.client_cpu_seconds)),
+            "CPU of the server": (_mean(row.server_cpu_seconds), _mean(other.server_cpu_seconds)),
+            "bytes up": (row.bytes_up, other.bytes_up),
+            "bytes down": (row.bytes_down, other.bytes_down),
+        }
+        costs = [f"{what} {a / b:.2f}x" for what, (a, b) in pairs.items() if a and b]
+        yield (
+            f"{row.protocol}, level {row.level} over level {other.level}: {', '.join(costs)}."
+            f" The row at {other.level} is there for this difference only."
+        )
+
+
+def _mean(average: Average | None) -> float | None:
+    return None if average is None else average.mean
 
 
 def _isolation(protocol: str, isolation: Isolation) -> str:

@@ -26,6 +26,11 @@ STEPS: Final = {
     "ShareKeys": "shares dealt",
     "MaskedVector": "vectors added",
     "UnmaskShares": "answers",
+    "SignedKeys": "keys advertised",
+    "CommittedShares": "shares dealt",
+    "SignedVector": "vectors added",
+    "SurvivorSignature": "survivors signed",
+    "SignedAnswer": "answers",
     "Upload": "vectors added",
     "SealedVector": "vectors added",
 }
@@ -193,8 +198,9 @@ def _columns(rows: Sequence[Row]) -> list[output.Column]:
 
 def _title(settings: Settings) -> str:
     where = "in all phases" if settings.lost_at == SPREAD else f"in phase {settings.lost_at}"
+    level = "" if settings.level is Level.CURIOUS else f" level {settings.level},"
     return (
-        f"{settings.protocol}: {settings.clients} clients, {settings.length} integers up to"
+        f"{settings.protocol}:{level} {settings.clients} clients, {settings.length} integers up to"
         f" {settings.bound}, {settings.lost} of the clients lost {where}"
     )
 

@@ -25,12 +25,44 @@ def sealed_size(size: int) -> int:
     return size + TAG_BYTES * max(1, -(-size // CHUNK_BYTES))
 
 
-def seal(key: Secret, plaintext: memoryview, bound_to: bytes) -> bytearray:
-    """All chunks, each with its tag. The key must never be used again."""
+def seal(
+    key: Secret,
+    plaintext: memoryview,
+    bound_to: bytes,
+    *,
+    ending: bytes | bytearray = b"",
+    clear: bytes | bytearray = b"",
+) -> bytearray:
+    """All chunks, each with its tag. The key must never be used again.
+
+    Fresh memory can cost more than the cipher: the plaintext is not copied, but for the chunk in
+    which it meets the ending, and the result has its size from the start.
+
+    Args:
+        key: 32 bytes, used for this alone.
+        plaintext: what is sealed.
+        bound_to: what else every chunk is authenticated with.
+        ending: sealed as if it were the end of the plaintext.
+        clear: put before the first chunk as it is.
+    """
     cipher = AESGCM(key.reveal())
-    sealed = bytearray()
-    for start, nonce in _nonces(plaintext.nbytes, CHUNK_BYTES):
-        sealed += cipher.encrypt(nonce, plaintext[start : start + CHUNK_BYTES], bound_to)
+    size, at = plaintext.nbytes + len(ending), len(clear)
+    sealed = bytearray(at + sealed_size(size))
+    sealed[:at] = clear
+    for start, nonce in _nonces(size, CHUNK_BYTES):
+        end = min(start + CHUNK_BYTES, size)
+        if end <= plaintext.nbytes:
+            chunk = cipher.encrypt(nonce, plaintext[start:end], bound_to)
+        else:
+            # Of its final size from the start: one that grows would leave copies behind.
+            joined = bytearray(end - start)
+            middle = max(0, plaintext.nbytes - start)
+            joined[:middle] = plaintext[start:]
+            joined[middle:] = ending[start + middle - plaintext.nbytes : end - plaintext.nbytes]
+            chunk = cipher.encrypt(nonce, joined, bound_to)
+            joined[:] = bytes(len(joined))
+        sealed[at : at + len(chunk)] = chunk
+        at += len(chunk)
     return sealed
 
 

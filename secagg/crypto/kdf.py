@@ -8,19 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from secagg.crypto.digest import encode_party, join_framed
 from secagg.types import PartyId, Secret
 
 _LABEL: Final = b"secagg kdf v1"
+_BLOCK: Final = 32
 
 
 class Purpose(Enum):
-    """Everything that a key is ever derived for."""
+    """Everything that a key is ever derived for.
+
+    Attributes:
+        head: how the derivation for it begins.
+    """
+
+    head: bytes
+
+    def __init__(self, label: bytes) -> None:
+        self.head = join_framed(_LABEL, label)
 
     PARTY_RANDOMNESS = b"party randomness"
     CHANNEL_KEYPAIR = b"channel keypair"
@@ -36,8 +47,6 @@ class Purpose(Enum):
     LEDGER_ANSWER = b"ledger answer"
 
 
-# Derivations are frequent: what never changes is made once.
-_HEADS: Final = {purpose: join_framed(_LABEL, purpose.value) for purpose in Purpose}
 _SHA256: Final = hashes.SHA256()
 
 
@@ -60,10 +69,58 @@ def derive(
         details: everything else that the result must be bound to.
         length: bytes wanted, at most 255 * 32.
     """
-    info = _HEADS[purpose] + join_framed(
+    info = _info(purpose, parties, details, length)
+    return Secret(_hkdf(secret.reveal(), context, info, length))
+
+
+def commit(
+    opening: bytes,
+    *,
+    context: bytes,
+    purpose: Purpose,
+    parties: Sequence[PartyId],
+    details: Sequence[bytes],
+) -> bytes:
+    """32 public bytes that bind an opening, and hide it as long as nobody can guess it.
+
+    They are what `derive` gives; this takes and makes bytes that nobody wipes, and is for openings
+    that are sent in the clear in the end.
+
+    Args:
+        opening: what is committed to.
+        context: as in `derive`.
+        purpose: what the commitment is for.
+        parties: as in `derive`.
+        details: as in `derive`.
+    """
+    return _hkdf(opening, context, _info(purpose, parties, details, _BLOCK), _BLOCK)
+
+
+def _info(
+    purpose: Purpose, parties: Sequence[PartyId], details: Sequence[bytes], length: int
+) -> bytes:
+    return purpose.head + join_framed(
         b"".join([encode_party(party) for party in parties]),
         join_framed(*details),
         length.to_bytes(4, "big"),
     )
-    extractor = HKDF(algorithm=_SHA256, length=length, salt=context, info=info)
-    return Secret(extractor.derive(secret.reveal()))
+
+
+def _hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+    # `cryptography` has all of RFC 5869 as one object, which costs more than its two HMACs.
+    extract = _extractor(salt).copy()
+    extract.update(secret)
+    key = extract.finalize()
+    output = block = b""
+    for counter in range(1, -(-length // _BLOCK) + 1):
+        expand = HMAC(key, _SHA256)
+        expand.update(block + info + bytes((counter,)))
+        block = expand.finalize()
+        output += block
+    return output[:length]
+
+
+@lru_cache(maxsize=16)
+def _extractor(salt: bytes) -> HMAC:
+    """HMAC under a salt, which is public, and the same for thousands of derivations."""
+    return HMAC(salt, _SHA256)

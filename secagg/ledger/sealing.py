@@ -30,30 +30,29 @@ class Sealer:
 
     def seal(
         self, record: Record, session: bytes, number: int, key: Secret | None, rng: Rng
-    ) -> bytes:
+    ) -> bytearray:
         """A salt, then the sealed record. Without a session's key: a final record."""
-        salt = rng.bytes(SALT_BYTES)
-        head, tail = record.head, record.tail
-        # Of its final size from the start: one that grows would leave copies behind.
-        plaintext = bytearray(tail.nbytes + len(head) + _LENGTH.size)
-        # The tail first: a vector must come back aligned, without a copy.
-        plaintext[: tail.nbytes] = tail
-        plaintext[tail.nbytes : -_LENGTH.size] = head
-        _LENGTH.pack_into(plaintext, tail.nbytes + len(head), len(head))
+        salt, size = rng.bytes(SALT_BYTES), len(record.head)
+        ending = bytearray(size + _LENGTH.size)
+        ending[:size] = record.head
+        _LENGTH.pack_into(ending, size, size)
         try:
             once = self._key(session, number, key, salt)
             place = self._place(session, number, key)
-            return salt + chunked.seal(once, memoryview(plaintext), place)
+            # The tail first: a vector must come back aligned, without a copy.
+            return chunked.seal(once, record.tail, place, ending=ending, clear=salt)
         finally:
-            plaintext[:] = bytes(len(plaintext))
+            ending[:] = bytes(len(ending))
 
-    def open(self, sealed: bytes, session: bytes, number: int, key: Secret | None) -> Record:
+    def open(
+        self, sealed: bytes | bytearray, session: bytes, number: int, key: Secret | None
+    ) -> Record:
         """The record.
 
         Raises:
             VerificationError: changed, or sealed for another owner, device, session or number.
         """
-        salt, rest = sealed[:SALT_BYTES], memoryview(sealed)[SALT_BYTES:]
+        salt, rest = bytes(sealed[:SALT_BYTES]), memoryview(sealed)[SALT_BYTES:]
         once = self._key(session, number, key, salt)
         plaintext = chunked.open_sealed(once, rest, self._place(session, number, key))
         if len(plaintext) < _LENGTH.size:

@@ -6,6 +6,7 @@ training round and model, and a nonce. Its digest, the session id, is in every m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -344,6 +345,11 @@ class Session:
     def members(self) -> frozenset[PartyId]:
         """Everybody who has a part in this session."""
         return frozenset(self.plan.parties)
+
+    @cached_property
+    def keys(self) -> Mapping[PartyId, bytes]:
+        """The roster's public signing keys by client; nothing where the roster has none."""
+        return dict(zip(self.roster.clients, self.roster.keys, strict=False))
 
     @cached_property
     def id(self) -> bytes:

@@ -7,11 +7,13 @@
 | mask | the masked vector | the survivors |
 | unmask | one share for each dealer | |
 
-At level `malicious` there are five rounds; docs/malicious.md has the table.
-
 At level `curious` the server follows the protocol: keys are not authenticated, and the survivors
 that it names are believed. Privacy holds as long as fewer than `threshold` clients collude with
 it; that is more than half of the cohort and more than the planned number.
+
+At level `malicious` the server may lie. There is one more round, before the last, in which the
+survivors sign who they are: docs/malicious.md has every message, signature and check. Privacy holds
+against the planned number of colluders, 2 threshold > clients + colluders.
 """
 
 from __future__ import annotations

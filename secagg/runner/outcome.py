@@ -14,7 +14,7 @@ class PartyReport:
 
     Attributes:
         phase: where it ended.
-        cpu_seconds: of the thread, in decoding, handling and encoding.
+        cpu_seconds: of the thread, in decoding, handling and encoding, and in the client's ledger.
         sent: bytes on the wire.
         received: bytes on the wire, late and refused messages included.
         messages: sent.

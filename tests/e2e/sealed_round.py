@@ -132,9 +132,11 @@ def clients(line: Line, name: str, secrets: Path, marker: int) -> None:
     written: list[bytes] = []
     seal = chunked.seal
 
-    def noted(key: Secret, plaintext: memoryview, bound_to: bytes) -> bytearray:
+    def noted(
+        key: Secret, plaintext: memoryview, bound_to: bytes, **rest: bytes | bytearray
+    ) -> bytearray:
         written.append(key.reveal())
-        return seal(key, plaintext, bound_to)
+        return seal(key, plaintext, bound_to, **rest)
 
     chunked.seal = noted
     seeds = [SystemRng().bytes(32) for _ in CLIENTS]

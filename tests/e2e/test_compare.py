@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 
 from fl import data
-from fl.results import ABORTED, DONE, Row
+from fl.results import ABORTED, DONE, NOT_OFFERED, Row
 from secagg.cli.compare import Document
+from secagg.protocol import Level
 
 SCRIPT = Path(sys.executable).parent / "secagg"
 MASKING = ("secagg", "secagg_plus")
@@ -72,6 +73,26 @@ def test_sixty_clients_of_which_eighteen_vanish() -> None:
         assert [record.included for record in row.rounds] == [46, 46, 46]
         # Other clients than those that stay, but the same as a plain sum over them.
         assert row.difference == 0
+
+
+def test_sixty_clients_withstand_a_server_that_lies() -> None:
+    document = compare(
+        *("--level", "malicious", "--clients", "60", "--dropout", "0.2", "--rounds", "2"),
+        *("--protocols", "plain,secagg,bfv"),
+    )
+    assert document.training.lost == 12
+    plain, secagg, reference, bfv = document.rows
+    assert (plain.protocol, plain.level, plain.status) == ("plain", Level.MALICIOUS, DONE)
+    assert (secagg.protocol, secagg.level, secagg.status) == ("secagg", Level.MALICIOUS, DONE)
+    assert (reference.protocol, reference.level) == ("secagg", Level.CURIOUS)
+    assert (bfv.protocol, bfv.status) == ("bfv", NOT_OFFERED)
+    assert secagg.exact
+    assert secagg.trusts == "no server; at most 6 clients to collude"
+    assert secagg.planned_dropouts == secagg.survived_dropouts == 12
+    assert secagg.lost_after == [3, 3, 2, 2, 2]
+    # Who vanishes after its vector came counts: in two of the five phases, 2 clients each.
+    assert [record.included for record in secagg.rounds] == [52, 52]
+    assert secagg.difference == plain.difference == 0
 
 
 def test_more_lost_than_planned_ends_with_4() -> None:

@@ -39,6 +39,7 @@ HEADER = (
 )
 ROW = [
     "protocol",
+    "level",
     "title",
     "status",
     "reason",

@@ -168,7 +168,7 @@ def test_the_default_is_one_worker_less_than_cpus(
         (("--protocol", "plain,secagg"), "one protocol"),
         (("--protocol", ""), "one protocol"),
         (("--lost-at", "lunch"), "advertise, share, mask, unmask"),
-        (("--level", "malicious"), "malicious"),
+        (("--protocol", "bfv", "--level", "malicious"), "malicious"),
         (("--bits", "63"), "at most 64"),
         (("--clients", "2"), "min_clients"),
         (("--corrupt", "0.5"), "corrupt"),

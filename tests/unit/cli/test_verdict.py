@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from unit.cli.conftest import SMALL, Invoke, by_name, read
 
-from fl.results import ABORTED, DONE, REFUSED, UNAVAILABLE, WRONG, Row
+from fl.results import ABORTED, DONE, NOT_OFFERED, REFUSED, UNAVAILABLE, WRONG, Row
 from secagg import protocols
 from secagg.cli import compare
 from secagg.cli.exits import Exit
@@ -160,6 +160,11 @@ def test_an_unavailable_protocol_matters_if_it_was_named(
         ((DONE, UNAVAILABLE), True, Exit.UNDECIDED),
         ((ABORTED, UNAVAILABLE), False, Exit.ABORTED),
         ((WRONG, UNAVAILABLE, ABORTED), True, Exit.FINDING),
+        ((DONE, NOT_OFFERED), False, Exit.DONE),
+        ((DONE, NOT_OFFERED), True, Exit.DONE),
+        ((DONE, NOT_OFFERED, UNAVAILABLE), True, Exit.UNDECIDED),
+        ((ABORTED, NOT_OFFERED), True, Exit.ABORTED),
+        ((WRONG, NOT_OFFERED), True, Exit.FINDING),
     ],
 )
 def test_verdicts(states: tuple[str, ...], asked: bool, code: Exit) -> None:
@@ -174,3 +179,6 @@ def test_no_verdict_without_a_run() -> None:
         compare.verdict([refused, missing], asked=True)
     with pytest.raises(UnavailableError, match="q: no gold"):
         compare.verdict([missing], asked=False)
+    weaker = Row(protocol="r", status=NOT_OFFERED, reason="it offers level curious")
+    with pytest.raises(ParameterError, match="r: it offers level curious"):
+        compare.verdict([weaker, refused, missing], asked=False)

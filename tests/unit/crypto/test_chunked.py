@@ -22,6 +22,22 @@ def test_what_is_sealed_opens(size: int) -> None:
     assert chunked.open_sealed(KEY, memoryview(sealed), b"place") == bytes(size)
 
 
+@pytest.mark.parametrize("size", range(25))
+@pytest.mark.parametrize("ending", range(20))
+def test_an_ending_is_sealed_as_the_end_of_the_plaintext(
+    size: int, ending: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunked, "CHUNK_BYTES", 8)
+    whole = bytes(range(size + ending))
+    expected = chunked.seal(KEY, memoryview(whole), b"place")
+    assert len(expected) == chunked.sealed_size(len(whole))
+    sealed = chunked.seal(
+        KEY, memoryview(whole)[:size], b"place", ending=whole[size:], clear=b"in the clear"
+    )
+    assert sealed == b"in the clear" + expected
+    assert chunked.open_sealed(KEY, memoryview(expected), b"place") == whole
+
+
 def test_chunks_cannot_be_moved_dropped_repeated_or_cut() -> None:
     sealed = bytes(seal(3 * CHUNK))
     first, second, third = sealed[:STEP], sealed[STEP : 2 * STEP], sealed[2 * STEP :]

@@ -15,7 +15,7 @@ KEY = Secret(b"k" * 32)
 RECORD = Record(b"head", memoryview(b"tail" * 5))
 
 
-def seal(key: Secret | None = KEY) -> bytes:
+def seal(key: Secret | None = KEY) -> bytearray:
     return Sealer(OWNER, DEVICE).seal(RECORD, SESSION, 3, key, SystemRng())
 
 

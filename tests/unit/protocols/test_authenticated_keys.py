@@ -149,7 +149,7 @@ BOOKS: dict[str, Case] = {
     "a value of the beacon": (
         lambda t, b: changed(b, beacon=bytes(64)),
         RemoteProtocolError,
-        "1 bytes of the beacon's value for each of 0, got 64",
+        "expected no value of a beacon, got 64 bytes",
     ),
     "keys cut short": (
         lambda t, b: changed(b, keys=b.keys[:-1]),
@@ -234,7 +234,7 @@ BOOKS: dict[str, Case] = {
     "paths": (
         lambda t, b: changed(b, paths=bytes(32)),
         RemoteProtocolError,
-        "1 bytes of audit paths for each of 0, got 32",
+        "expected no audit paths for all keys, got 32 bytes",
     ),
 }
 
@@ -309,7 +309,7 @@ ADVERTISED: dict[str, Case] = {
     "another model": (
         signed_keys(model_digest=model_digest(b"another", b"")),
         NeighbourModelMismatch,
-        "it takes part with a model of digest",
+        "its keys are for a model of digest",
     ),
     "no signature": (
         lambda t, m: changed(m, signature=bytes(64)),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conformance.scenario import Scenario
-from unit.ledger.world import DEVICE, Claiming
+from conformance.scenario import Offered, Scenario
+from unit.ledger.world import DEVICE
 
 from secagg import protocols
 from secagg.crypto.rng import SystemRng, seeded
@@ -19,8 +19,9 @@ from secagg.errors import (
     RoundFailed,
 )
 from secagg.ledger import FileStorage, Ledger, MemoryStorage, Owner, Storage
-from secagg.protocol import DONE, FAILED, ClientPolicy, Protocol, Session
+from secagg.protocol import DONE, FAILED, ClientPolicy, Level, Protocol, Session
 from secagg.runner import Faults, Outcome, run, seat
+from secagg.runner.crew import launched
 from secagg.runner.crowd import play
 from secagg.runner.recipe import Recipe, Staging
 from secagg.runner.rounds import judged
@@ -28,11 +29,12 @@ from secagg.types import SERVER, PartyId, client
 from secagg.wire import Frame
 
 VICTIM = client(1)
-CURIOUS, LYING = protocols.get("secagg"), Claiming()
+CURIOUS = protocols.get("secagg")
+MALICIOUS = Offered(CURIOUS, Level.MALICIOUS)
 Frames = dict[PartyId, list[bytes]]
 
 
-def scenario(protocol: Protocol = CURIOUS) -> Scenario:
+def scenario(protocol: Protocol | Offered = CURIOUS) -> Scenario:
     return Scenario(protocol, 4, {"dropout": "0.25", "min_clients": 3})
 
 
@@ -77,9 +79,18 @@ def ran(
 
 
 @pytest.mark.parametrize("kind", ["memory", "files"])
-@pytest.mark.parametrize("protocol", [CURIOUS, LYING], ids=["curious", "lying"])
+@pytest.mark.parametrize(
+    ("protocol", "effects"),
+    # A record of every event, every message, and the end.
+    [(CURIOUS, 5 + 4 + 1), (MALICIOUS, 6 + 5 + 1)],
+    ids=["curious", "malicious"],
+)
 def test_a_client_killed_at_any_effect_resends_from_its_ledger(
-    protocol: Protocol, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    protocol: Protocol | Offered,
+    effects: int,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its frames are those of a run in which nobody dies: in order, whole, some of them twice."""
     reopened: list[Ledger] = []
@@ -92,8 +103,8 @@ def test_a_client_killed_at_any_effect_resends_from_its_ledger(
     monkeypatch.setattr(Ledger, "reopen", note)
     of = scenario(protocol)
     quiet, expected = ran(of, {VICTIM: ledger(of.session)})
-    assert quiet.parties[VICTIM].effects == 10  # five events, four messages, and the end
-    for ordinal in range(10):
+    assert quiet.parties[VICTIM].effects == effects
+    for ordinal in range(effects):
         of, place = scenario(protocol), tmp_path / str(ordinal)
         kept = ledger(
             of.session, storage=MemoryStorage() if kind == "memory" else FileStorage(place)
@@ -108,7 +119,7 @@ def test_a_client_killed_at_any_effect_resends_from_its_ledger(
             assert list(dict.fromkeys(frames[VICTIM])) == expected[VICTIM]
         else:
             # Its seed was not yet durable, and nothing was sent: it begins with another.
-            assert len(frames[VICTIM]) == 4
+            assert len(frames[VICTIM]) == len(expected[VICTIM])
             assert not set(frames[VICTIM]) & set(expected[VICTIM])
         # The ledger that was given is the one that was written, and it is open.
         assert kept.answered(of.session.training_round)
@@ -136,9 +147,9 @@ def test_a_ledger_changes_nothing_that_is_sent() -> None:
         assert within.parties[who].effects == report.effects
 
 
-@pytest.mark.parametrize("protocol", [CURIOUS, LYING], ids=["curious", "lying"])
+@pytest.mark.parametrize("protocol", [CURIOUS, MALICIOUS], ids=["curious", "malicious"])
 def test_clients_have_a_ledger_in_memory_where_they_need_one(
-    protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+    protocol: Protocol | Offered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[PartyId] = []
     make = seat.ledger_in_memory
@@ -154,7 +165,7 @@ def test_clients_have_a_ledger_in_memory_where_they_need_one(
     of.check(outcome)
     assert outcome.included == of.plan.task.clients
     clients = [who for who in of.plan.task.clients if who != VICTIM]
-    assert made == (clients if protocol is LYING else [])
+    assert made == (clients if protocol is MALICIOUS else [])
     # Nothing but the run knew them: the same session runs again.
     assert ran(scenario(protocol))[0].sum().any()
 
@@ -165,28 +176,38 @@ def refusals(outcome: Outcome) -> list[str | None]:
     return [None if r.refusal is None else type(r.refusal).__name__ for r in reports]
 
 
-def test_the_second_session_of_an_answered_round_gets_no_word_of_any_client() -> None:
-    """H2: the server opens the round again, with one client fewer, for the difference."""
-    of = scenario()
+def again(of: Scenario, training_round: int = 0) -> Session:
+    """Another session, of the same round but that another is named."""
+    roster, (job, before) = of.session.roster, (of.session.job, of.session.training_round)
+    session = Session.fresh(of.plan, seeded(9), roster=roster, training_round=training_round)
+    assert session.id != of.session.id
+    assert (session.job, session.training_round == before) == (job, not training_round)
+    return session
+
+
+@pytest.mark.parametrize("protocol", [CURIOUS, MALICIOUS], ids=["curious", "malicious"])
+def test_the_second_session_of_an_answered_round_gets_no_word_of_any_client(
+    protocol: Protocol | Offered,
+) -> None:
+    """The server opens the round again, for the difference of two sums."""
+    of = scenario(protocol)
     ledgers = everybodys(of.session, cap=5)
     policy = ClientPolicy(min_clients=2, corrupt=0, sessions_per_round=5)
     first, _ = ran(of, ledgers, policy=policy)
     assert first.included == of.plan.task.clients
     assert refusals(first) == [None] * 4
-    again = Session.fresh(of.plan, seeded(9))
-    assert (again.job, again.training_round) == (of.session.job, of.session.training_round)
-    second, frames = ran(of, ledgers, again, policy=policy)
+    second, frames = ran(of, ledgers, again(of), policy=policy)
     assert refusals(second) == ["SessionRefused"] * 4
     assert not frames
     for who in of.plan.task.clients:
         report = second.parties[who]
         assert "a session of training round 0 was answered" in (report.failure or "")
         assert (report.phase, report.messages, report.effects) == (FAILED, 0, 0)
-        assert not ledgers[who].knows(again.id)
+        assert not ledgers[who].knows(again(of).id)
     with pytest.raises(RoundFailed, match="0 of 4 clients advertised keys"):
         second.sum()
     # The next round is another matter.
-    third, _ = ran(of, ledgers, Session.fresh(of.plan, seeded(9), training_round=1), policy=policy)
+    third, _ = ran(of, ledgers, again(of, training_round=1), policy=policy)
     assert refusals(third) == [None] * 4
     assert third.included == of.plan.task.clients
 
@@ -203,7 +224,7 @@ def test_a_round_that_failed_is_not_begun_again_without_end(
     policy = ClientPolicy(min_clients=2, corrupt=0, sessions_per_round=of_policy)
     first, _ = ran(of, ledgers, lost={client(2): 0, client(3): 1}, policy=policy)
     assert first.total is None
-    second, frames = ran(of, ledgers, Session.fresh(of.plan, seeded(9)), policy=policy)
+    second, frames = ran(of, ledgers, again(of), policy=policy)
     assert refusals(second) == [kind] * 4
     assert not frames
     assert second.total is None
@@ -314,11 +335,8 @@ def test_the_work_of_a_ledger_is_its_clients() -> None:
         assert outcome.parties[who].cpu_seconds < 6 * 0.02
 
 
-def test_clients_of_a_simulation_have_ledgers_as_those_of_a_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(protocols, "get", lambda name: LYING)
-    plan = scenario(LYING).plan
+def test_clients_of_a_simulation_have_ledgers_as_those_of_a_run() -> None:
+    plan = scenario(MALICIOUS).plan
     recipe = Recipe("secagg", plan.task, bytes(32), 3, ((client(2), 1),), bytes(32))
     seats = {seat.me: seat for seat in Staging(recipe).seats(plan.parties)}
     assert seats[SERVER].ledger is None
@@ -328,6 +346,8 @@ def test_clients_of_a_simulation_have_ledgers_as_those_of_a_run(
         assert kept is not None
         assert (kept.owner, kept.opened(3)) == (Owner.of(session, who), 1)
         assert kept.knows(session.id)
-    played = play(recipe, (), 1, lambda *_: None)
-    assert played.outcome.included == (client(0), client(1), client(3))
-    assert judged(played, 0).reason is None
+    with launched(2) as crew:
+        for workers in ((), crew):
+            played = play(recipe, workers, 1, lambda *_: None)
+            assert played.outcome.included == (client(0), client(1), client(3))
+            assert judged(played, 0).reason is None

@@ -20,6 +20,7 @@ from secagg.errors import (
     InconsistentSurvivors,
     NeighbourModelMismatch,
     QuorumMissing,
+    RemoteProtocolError,
     ShareBindingError,
     UnauthenticatedKey,
     VerificationError,
@@ -70,7 +71,6 @@ class AuthenticatedClient(Party):
 
     def __init__(self, session: Session, me: PartyId, rng: Rng) -> None:
         super().__init__(session, me, rng)
-        self._signatories = statements.Signatories(session.roster)
         self._input: RingVector | None = None
         self._drawn: Keyring | None = None
         self._leaf = b""
@@ -206,7 +206,10 @@ class AuthenticatedClient(Party):
 
     def _drawn_from(self, book: SignedKeyBook, sender: PartyId) -> bytes:
         """The seed of the graph: there is none, because nothing is drawn."""
-        checks.read_rows(book.beacon, 1, 0, "the beacon's value", sender)
+        if book.beacon:
+            raise RemoteProtocolError(
+                sender, f"expected no value of a beacon, got {len(book.beacon)} bytes"
+            )
         return b""
 
     def _checked_book(
@@ -239,7 +242,7 @@ class AuthenticatedClient(Party):
         session_id = session.id if model == mine else session.id_for_model(model)
         statement = statements.keys_statement(session_id, peer, model, keys)
         try:
-            self._signatories.check(peer, signature, statements.KEYS, statement)
+            statements.check_signature(self.session, peer, signature, statements.KEYS, statement)
         except VerificationError as error:
             raise UnauthenticatedKey(sender, f"the keys of {peer}: {error}") from None
         if model != mine:
@@ -303,7 +306,9 @@ class AuthenticatedClient(Party):
         try:
             root = root_of_path(leaf, place, padded_count(holders), path)
             statement = statements.shares_statement(self._transcript, dealer, seed_commitment, root)
-            self._signatories.check(dealer, signature, statements.SHARES, statement)
+            statements.check_signature(
+                self.session, dealer, signature, statements.SHARES, statement
+            )
         except VerificationError as error:
             raise ShareBindingError(
                 SERVER, f"the shares of {dealer} are not what it dealt: {error}"
@@ -362,8 +367,8 @@ class AuthenticatedClient(Party):
             )
         for number, signature in zip(signers, signatures, strict=True):
             try:
-                self._signatories.check(
-                    client(number), signature, statements.SURVIVORS, self._survivors
+                statements.check_signature(
+                    self.session, client(number), signature, statements.SURVIVORS, self._survivors
                 )
             except VerificationError:
                 raise InconsistentSurvivors(

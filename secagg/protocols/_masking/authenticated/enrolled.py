@@ -24,13 +24,13 @@ def enrolled_party(
         ParameterError: the roster has no keys, the client's key is not the roster's, or it has no
             beacon where one is needed.
     """
-    if not session.roster.keys:
+    if not session.keys:
         raise ParameterError(f"{session.plan.protocol} needs a roster with the clients' keys")
     party = roles[me.role](session, me, rng)
     if isinstance(party, AuthenticatedClient):
         if identity.key is None:
             raise ParameterError(f"{me} needs a signing key")
-        if identity.key.public != session.roster.key_of(me):
+        if identity.key.public != session.keys.get(me):
             raise ParameterError(f"the roster has another key of {me}")
         party.signing_key = identity.key
     if isinstance(party, RingClient):

@@ -66,7 +66,6 @@ class AuthenticatedServer(Party):
 
     def __init__(self, session: Session, me: PartyId, rng: Rng) -> None:
         super().__init__(session, me, rng)
-        self._signatories = statements.Signatories(session.roster)
         self._advertised: dict[int, SignedKeys] = {}
         self._taken: set[bytes] = set()
         self._cohort: list[int] = []
@@ -93,7 +92,9 @@ class AuthenticatedServer(Party):
             raise NeighbourModelMismatch(sender, session.model_digest, message.model_digest)
         statement = statements.keys_statement(session.id, sender, message.model_digest, keys)
         try:
-            self._signatories.check(sender, message.signature, statements.KEYS, statement)
+            statements.check_signature(
+                self.session, sender, message.signature, statements.KEYS, statement
+            )
         except VerificationError as error:
             raise UnauthenticatedKey(sender, str(error)) from None
         try:
@@ -364,7 +365,7 @@ class AuthenticatedServer(Party):
 
     def _check(self, sender: PartyId, signature: bytes, context: str, statement: bytes) -> None:
         try:
-            self._signatories.check(sender, signature, context, statement)
+            statements.check_signature(self.session, sender, signature, context, statement)
         except VerificationError as error:
             raise BadSignature(sender, str(error)) from None
 

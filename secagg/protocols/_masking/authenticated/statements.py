@@ -15,7 +15,7 @@ from secagg.crypto import kdf, signing
 from secagg.crypto.digest import DIGEST_BYTES, digest, encode_party, join_framed
 from secagg.crypto.merkle import MerkleTree, padded
 from secagg.errors import VerificationError
-from secagg.protocol import Roster
+from secagg.protocol import Session
 from secagg.protocols._masking.authenticated.messages import COMMITMENT_PAIR_BYTES
 from secagg.protocols._masking.keyring import PublicKeys
 from secagg.types import PartyId, Secret, client
@@ -31,19 +31,15 @@ MASK_SHARE: Final = b"mask seed"
 SELF_SHARE: Final = b"self-mask seed"
 
 
-class Signatories:
-    """The roster's keys by client, for checking what clients signed."""
+def check_signature(
+    session: Session, signer: PartyId, signature: bytes, context: str, statement: bytes
+) -> None:
+    """Refuse what this client did not sign.
 
-    def __init__(self, roster: Roster) -> None:
-        self._keys = dict(zip(roster.clients, roster.keys, strict=True))
-
-    def check(self, signer: PartyId, signature: bytes, context: str, statement: bytes) -> None:
-        """Refuse what this client did not sign.
-
-        Raises:
-            VerificationError: no signature of this statement by the client's roster key.
-        """
-        signing.verify(self._keys[signer], signature, context, statement)
+    Raises:
+        VerificationError: no signature of this statement by the client's roster key.
+    """
+    signing.verify(session.keys[signer], signature, context, statement)
 
 
 def keys_statement(
