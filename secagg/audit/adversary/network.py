@@ -16,6 +16,8 @@ from secagg.audit.adversary.seat import Disk, Seat
 from secagg.errors import LedgerError, PolicyError
 from secagg.protocol import (
     Accuse,
+    BeaconHead,
+    BeaconValue,
     ClientPolicy,
     Deadline,
     Done,
@@ -110,6 +112,8 @@ class Network:
         self._queue: list[Seen] = []
         self._parked: list[Seen] = []
         self._seats: dict[PartyId, Seat] = {}
+        self._beacon = identities.beacon if identities is not None else None
+        self._beacon_round = 1
         self._table = protocol.at(session.plan.task.level).table
         policy = policy or ClientPolicy.accepting(session.plan, session.roster)
         draw = entropy or (lambda who: rng)
@@ -242,6 +246,16 @@ class Network:
             self._queue[:0], self._parked = self._parked, []
 
     def _act(self, who: PartyId, effects: list[Effect]) -> None:
+        self._carry_out(who, effects)
+        seat, beacon = self._seats[who], self._beacon
+        if seat.party.wants(BeaconHead):
+            self._act(who, seat.handle(BeaconHead(self._beacon_round), who))
+        elif seat.party.wants(BeaconValue) and beacon is not None:
+            number = seat.party.beacon_round
+            self._beacon_round = max(self._beacon_round, number)
+            self._act(who, seat.handle(BeaconValue(number, beacon.value(number)), who))
+
+    def _carry_out(self, who: PartyId, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send(to=to, message=message):
