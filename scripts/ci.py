@@ -44,6 +44,7 @@ def lint() -> None:
     command(BIN / "python", "scripts/performance_doc.py", "--check")
     command(BIN / "python", "scripts/consistency_doc.py", "--check")
     command(BIN / "python", "scripts/attacks_doc.py", "--check")
+    command(BIN / "python", "scripts/mutants_doc.py", "--check")
 
 
 def types() -> None:

@@ -152,7 +152,7 @@ class InconsistentCohort(RemoteProtocolError):
 
 
 class BeaconPassed(RemoteProtocolError):
-    """A graph is to be drawn from a round of the public beacon that was known before the keys."""
+    """A graph is to be drawn from a round of the public beacon that may be known already."""
 
 
 class ShareDisputed(RemoteProtocolError):
