@@ -62,7 +62,8 @@ class Network:
         inputs: each client's vector. Nobody reads them from here but `truth`.
         rng: where the parties and their disks draw from.
         relay: the message that arrives instead of the one sent; None holds it back.
-        identities: what parties bring along, where the level asks for it.
+        identities: what parties bring along, where the level asks for it. Of their SIMULATED beacon
+            a round passes when somebody waits for one.
         policy: of every client; by default they accept the plan, as its author would.
         entropy: each party's generator; by default `rng` for all.
         present: the parties that there are; by default all. What is sent to others is seen only.
