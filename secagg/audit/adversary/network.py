@@ -121,7 +121,7 @@ class Network:
         for who in session.plan.parties if present is None else present:
             own = (shown or {}).get(who, session)
             if needs_ledger(protocol, own, who) and who not in self.disks:
-                self.disks[who] = Disk.blank(own, who, rng)
+                self.disks[who] = Disk(own, who, rng)
             identity = identities.of.get(who) if identities is not None else None
             try:
                 self._seats[who] = Seat(
