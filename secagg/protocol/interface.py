@@ -50,7 +50,7 @@ class Offering:
 
     @property
     def messages(self) -> tuple[type[Message], ...]:
-        """All messages, by kind."""
+        """All messages; a client's in the order in which it sends them."""
         return self.table.messages
 
 
