@@ -52,6 +52,7 @@ _LATER: Final = (("tests/attacks",), ("tests/conformance",))
 _MASKED: Final = (
     "checks",
     "neighbourhood",
+    "keyring",
     "authenticated_keys",
     "authenticated_client",
     "authenticated_server",
@@ -68,6 +69,7 @@ _MOST_LIKELY: Final = {
     "ring": ("authenticated_ring",),
     "enrolled": ("authenticated_keys", "authenticated_ring"),
     "statements": ("authenticated_keys", "authenticated_blame"),
+    "keyring": ("keyring",),
     "total": ("authenticated_server",),
     "recovery": ("authenticated_blame",),
 }
