@@ -65,7 +65,7 @@ _MOST_LIKELY: Final = {
     "checks": ("checks",),
     "neighbourhood": ("neighbourhood",),
     "client": ("authenticated_keys", "authenticated_client"),
-    "server": ("authenticated_keys", "authenticated_server"),
+    "server": ("authenticated_keys", "authenticated_server", "authenticated_blame"),
     "ring": ("authenticated_ring",),
     "enrolled": ("authenticated_keys", "authenticated_ring"),
     "statements": ("authenticated_keys", "authenticated_blame"),
