@@ -52,6 +52,7 @@ _LATER: Final = (("tests/attacks",), ("tests/conformance",))
 _MASKED: Final = (
     "checks",
     "neighbourhood",
+    "keyring",
     "authenticated_keys",
     "authenticated_client",
     "authenticated_server",
@@ -64,10 +65,11 @@ _MOST_LIKELY: Final = {
     "checks": ("checks",),
     "neighbourhood": ("neighbourhood",),
     "client": ("authenticated_keys", "authenticated_client"),
-    "server": ("authenticated_keys", "authenticated_server"),
+    "server": ("authenticated_keys", "authenticated_server", "authenticated_blame"),
     "ring": ("authenticated_ring",),
     "enrolled": ("authenticated_keys", "authenticated_ring"),
     "statements": ("authenticated_keys", "authenticated_blame"),
+    "keyring": ("keyring",),
     "total": ("authenticated_server",),
     "recovery": ("authenticated_blame",),
 }

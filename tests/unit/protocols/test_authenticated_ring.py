@@ -14,12 +14,14 @@ from secagg.crypto.signing import SigningKey
 from secagg.errors import (
     BadSignature,
     BeaconPassed,
+    CohortTooSmall,
     InconsistentCohort,
+    LocalProtocolError,
     ParameterError,
     QuorumMissing,
     RemoteProtocolError,
 )
-from secagg.protocol import Deadline, Fail, SimulatedBeacon
+from secagg.protocol import BeaconValue, Deadline, Effect, Fail, Party, SimulatedBeacon
 from secagg.protocols._masking.authenticated import statements
 from secagg.protocols._masking.authenticated.messages import (
     CohortRoot,
@@ -68,7 +70,7 @@ def server_of(table: Table) -> RingServer:
     return table.server
 
 
-# The root over the cohort. The beacon is at round 1, and the server names round 3.
+# The root over the cohort. The beacon is at round 1, and may be at 2; the server names round 4.
 
 
 def path_of(number: int) -> Callable[[Table, CohortRoot], Message]:
@@ -97,20 +99,25 @@ ROOTS: dict[str, Case] = {
         "my keys are not under the cohort root",
     ),
     "another path": (path_of(1), InconsistentCohort, "my keys are not under the cohort root"),
-    "a smaller cohort": (
-        lambda t, m: changed(m, cohort=bits(t, 0, 1)),
-        RemoteProtocolError,
-        "32 bytes of an audit path for each of 1, got 96",
+    "a cohort that is too small": (
+        lambda t, m: changed(m, cohort=bits(t, 0, 1, 2)),
+        CohortTooSmall,
+        "at least 4 clients in phase advertise, got 3",
+    ),
+    "a round that may have come": (
+        lambda t, m: changed(m, beacon_round=round_of(2)),
+        BeaconPassed,
+        "a round of the beacon after 2, which may have come, got 2",
     ),
     "the round that has come": (
         lambda t, m: changed(m, beacon_round=round_of(1)),
         BeaconPassed,
-        "a round of the beacon after 1, which has come, got 1",
+        "after 2, which may have come, got 1",
     ),
     "a round before that": (
         lambda t, m: changed(m, beacon_round=round_of(0)),
         BeaconPassed,
-        "after 1, which has come, got 0",
+        "after 2, which may have come, got 0",
     ),
 }
 
@@ -126,7 +133,7 @@ def test_roots(name: str) -> None:
 def test_the_next_round_will_do_if_it_is_still_to_come() -> None:
     table = small().start().until(CohortRoot)
     message = table.take(CohortRoot, ME)
-    assert message.beacon_round == round_of(3)
+    assert message.beacon_round == round_of(4)
     table.beacon_round = 2
     assert table.deliver(message, SERVER, client(ME))
     table.finish().check_sum(0, 1, 2, 3, 4)
@@ -136,7 +143,7 @@ def test_a_client_that_is_late_sees_that_the_round_has_come() -> None:
     table = small().start().until(CohortRoot)
     message = table.take(CohortRoot, ME)
     table.beacon_round = 3
-    refuse(table, message, BeaconPassed, "after 3, which has come, got 3")
+    refuse(table, message, BeaconPassed, "after 4, which may have come, got 4")
 
 
 # The key book.
@@ -167,13 +174,13 @@ BOOKS: dict[str, Case] = {
         InconsistentCohort,
         "the cohort that I signed",
     ),
-    "the value of the round before": (of_beacon(2), RemoteProtocolError, "round 3 of the beacon"),
-    "the value of the round after": (of_beacon(4), RemoteProtocolError, "round 3 of the beacon"),
-    "another beacon": (of_beacon(3, 5), RemoteProtocolError, "round 3 of the beacon"),
+    "the value of the round before": (of_beacon(3), RemoteProtocolError, "round 4 of the beacon"),
+    "the value of the round after": (of_beacon(5), RemoteProtocolError, "round 4 of the beacon"),
+    "another beacon": (of_beacon(4, 5), RemoteProtocolError, "round 4 of the beacon"),
     "no value": (
         lambda t, b: changed(b, beacon=b""),
         RemoteProtocolError,
-        "round 3 of the beacon",
+        "round 4 of the beacon",
     ),
 }
 
@@ -189,7 +196,7 @@ def test_books(name: str) -> None:
 def test_the_value_is_the_one_that_the_driver_reads() -> None:
     table = small().start().until(SignedKeyBook)
     book = table.take(SignedKeyBook, ME)
-    assert of_beacon(3)(table, book) == book
+    assert of_beacon(4)(table, book) == book
 
 
 def rows_for(table: Table, near: list[int]) -> dict[str, bytes]:
@@ -265,7 +272,7 @@ def signed_root(
             "signer": client(BAD),
             "cohort": server._bitmap,
             "root": server._tree.root,
-            "beacon_round": round_of(3),
+            "beacon_round": round_of(4),
             **fields,
         }
         statement = statements.cohort_statement(table.scenario.session.id, **parts)
@@ -281,7 +288,7 @@ SIGNATURES: dict[str, Case] = {
     "as another": (signed_root(signer=client(1)), BadSignature, NO_SIGNATURE),
     "another cohort": (signed_root(cohort=b"\x0f"), BadSignature, NO_SIGNATURE),
     "another root": (signed_root(root=bytes(32)), BadSignature, NO_SIGNATURE),
-    "another round": (signed_root(beacon_round=round_of(4)), BadSignature, NO_SIGNATURE),
+    "another round": (signed_root(beacon_round=round_of(5)), BadSignature, NO_SIGNATURE),
 }
 
 
@@ -324,15 +331,21 @@ def test_too_few_sign_the_cohort() -> None:
     assert table.total is None
 
 
+def reading(who: Callable[[Party], bool]) -> Callable[[Table, Party], list[Effect]]:
+    """The beacon is read for these parties only."""
+    read = Table._read_beacon
+
+    def reads(table: Table, party: Party) -> list[Effect]:
+        return read(table, party) if who(party) else []
+
+    return reads
+
+
 @pytest.mark.parametrize("phase", ["commit", "draw"])
 def test_without_the_beacon_there_is_no_graph(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
     table = small()
-    silent = Table._read_beacon
-
-    def read(self: Table, party: Any) -> Any:
-        return [] if party.phase == phase and party.me == SERVER else silent(self, party)
-
-    monkeypatch.setattr(Table, "_read_beacon", read)
+    reads = reading(lambda party: party.me != SERVER or party.phase != phase)
+    monkeypatch.setattr(Table, "_read_beacon", reads)
     table.start()
     while table.waiting:
         table.hand_over()
@@ -342,21 +355,46 @@ def test_without_the_beacon_there_is_no_graph(phase: str, monkeypatch: pytest.Mo
     assert fail.reason == f"phase {phase}: the public beacon said nothing"
 
 
-def test_a_client_needs_a_beacon_to_believe() -> None:
+def test_the_server_believes_its_driver_no_more_than_the_beacon() -> None:
+    """What is no value of the round is the driver's mistake, and may be read again."""
+    table = small()
+    table.beacon_round = 7
+    beacon = table.scenario.identities.beacon if table.scenario.identities is not None else None
+    assert beacon is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Table, "_read_beacon", reading(lambda party: party.phase != "draw"))
+        table.start()
+        while table.waiting:
+            table.hand_over()
+    number = table.server.beacon_round
+    assert number == 10
+    for event, words in (
+        (BeaconValue(9, beacon.value(9)), "of round 10: it is that of round 9"),
+        (BeaconValue(9, beacon.value(10)), "of round 10: it is that of round 9"),
+        (BeaconValue(10, beacon.value(9)), "of round 10: not a valid signature"),
+    ):
+        with pytest.raises(LocalProtocolError, match=words):
+            table.server.handle(event, SERVER)
+    table._act(SERVER, table.server.handle(BeaconValue(10, beacon.value(10)), SERVER))
+    table.finish().check_sum(0, 1, 2, 3, 4)
+
+
+def test_who_needs_a_beacon_to_believe() -> None:
     scenario = small().scenario
-    own = scenario.identity(client(ME))
-    assert own is not None
-    with pytest.raises(ParameterError, match="client 0 needs a public beacon to believe"):
-        scenario.protocol.identified_party(
-            scenario.session, client(ME), scenario.rng, replace(own, beacon=None)
-        )
+    for who in (client(ME), SERVER):
+        own = scenario.identity(who)
+        assert own is not None
+        with pytest.raises(ParameterError, match=f"{who} needs a public beacon to believe"):
+            scenario.protocol.identified_party(
+                scenario.session, who, scenario.rng, replace(own, beacon=None)
+            )
 
 
 def test_the_graph_is_that_of_all_that_was_fixed() -> None:
     """Whoever changes any of it, or the beacon's word, has another graph."""
     fixed = dict.fromkeys(("session_id", "root"), bytes(32)) | {
         "cohort": b"\xff",
-        "beacon_round": round_of(3),
+        "beacon_round": round_of(4),
         "value": bytes(64),
     }
     seeds = {statements.graph_seed(**fixed)}
@@ -371,8 +409,8 @@ def test_the_graph_is_that_of_all_that_was_fixed() -> None:
         table.scenario.session.id,
         server._bitmap,
         server._tree.root,
-        round_of(3),
-        table.scenario.identities.beacon.value(3),
+        round_of(4),
+        table.scenario.identities.beacon.value(4),
     )
     hood = Neighbourhood(table.plan, server._bitmap, seed)
     assert server._neighbours == {number: hood.neighbours(number) for number in range(SPARSE)}

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import textwrap
-from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-SCRIPT = Path(__file__).parents[3] / "scripts" / "check_sites.py"
-
-
-@pytest.fixture(scope="module")
-def sites() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("check_sites", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up there.
-    sys.modules["check_sites"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def without(sites: ModuleType, source: str) -> dict[str, str]:
