@@ -106,6 +106,7 @@ def command(
         raise click.UsageError("--length is for random vectors: it goes without --data")
     settings = Settings(
         protocols=names or protocols.names(),
+        experimental=bool(names),
         data=data or DEFAULT_DATA,
         length=length,
         clients=clients,

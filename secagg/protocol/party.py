@@ -76,6 +76,7 @@ class Party(ABC):
 
     Attributes:
         phases: in order; a party only moves forward. `done` and `failed` come after them.
+        silent: those of them that have no message of their own.
         table: the messages of the protocol.
         restorable: whether a killed party may be rebuilt from its records; if not, it is lost, and
             it never asks to remember anything, because its records would hold its keys.
@@ -84,6 +85,7 @@ class Party(ABC):
     """
 
     phases: ClassVar[tuple[str, ...]]
+    silent: ClassVar[frozenset[str]] = frozenset()
     table: ClassVar[MessageTable]
     restorable: ClassVar[bool] = True
     tolerant: ClassVar[bool] = False

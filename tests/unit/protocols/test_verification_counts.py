@@ -85,6 +85,18 @@ def test_somebody_is_lost(kind: type[Message], verified: Counter[PartyId]) -> No
     assert sum(verified.values()) == sum(expected.values())
 
 
+def test_on_a_sparse_graph(verified: Counter[PartyId]) -> None:
+    """Neighbours only, and both sides one more: the beacon's word, the signature of the cohort."""
+    table = Table("secagg_plus-malicious", 60, corrupt="0.02", dropout="0.02", sigma=20, eta=5)
+    table.start().finish().check_sum(*range(60))
+    assert table.plan.degree == 12
+    each = table.plan.degree + 1 + (table.plan.threshold - 1)
+    assert verified == {
+        SERVER: 6 * 60,
+        **{client(number): each for number in range(60)},
+    }
+
+
 def test_bad_shares_cost_one_more(
     verified: Counter[PartyId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
