@@ -277,7 +277,7 @@ def _any_model(id_for_model: Any) -> Any:
 
 CHECKS: Final[Mapping[str, Check]] = {
     # Who takes part.
-    "cohort floor": (Refusal(f"{MASKING}.checks:check_cohort", "in phase advertise"),),
+    "cohort floor": (Refusal(f"{MASKING}.checks:check_size", "in phase advertise"),),
     "dealer floor": (Refusal(f"{MASKING}.checks:check_dealers", "shares of at least"),),
     "survivor floor": (
         Refusal(f"{MASKING}.checks:check_survivors", "a sum over at least"),

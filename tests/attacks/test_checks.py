@@ -41,7 +41,7 @@ def test_every_check_is_where_it_is_said_to_be(name: str) -> None:
 
 def test_words_that_are_in_no_refusal_or_in_two_are_an_error() -> None:
     with pytest.raises(AssertionError, match="0 times"):
-        silenced(checks.check_cohort, ["there are no such words"])
+        silenced(checks.check_size, ["there are no such words"])
     with pytest.raises(AssertionError, match="2 times"):
         silenced(checks.check_survivors, ["CohortTooSmall"])
 
@@ -62,4 +62,4 @@ def test_what_is_taken_out_is_back_after_the_test(monkeypatch: pytest.MonkeyPatc
     )
     monkeypatch.undo()
     assert before == {name: [found(place.where) for place in CHECKS[name]] for name in CHECKS}
-    assert CohortTooSmall.__name__ in checks.check_cohort.__code__.co_names
+    assert CohortTooSmall.__name__ in checks.check_size.__code__.co_names
