@@ -317,7 +317,7 @@ CHECKS: Final[Mapping[str, Check]] = {
         Replacement("secagg.crypto.aead:associated_data", _any_transcript),
     ),
     "transcript in the share commitments": (
-        Replacement("secagg.crypto.kdf:derive", _without_context(kdf.Purpose.SHARE_COMMITMENT)),
+        Replacement("secagg.crypto.kdf:commit", _without_context(kdf.Purpose.SHARE_COMMITMENT)),
     ),
     "fresh channel keys": (Replacement(f"{MASKING}.keyring:Keyring.__init__", _long_lived),),
     "session in every key": (Replacement("secagg.crypto.kdf:derive", _without_context()),),
