@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from typing import Final
 
 from secagg.types import PartyId
@@ -10,10 +11,18 @@ from secagg.types import PartyId
 DIGEST_BYTES: Final = 32
 _LABEL: Final = b"secagg v1"
 
+# Framing is frequent, and almost all parts are short.
+_SIZES: Final = tuple(size.to_bytes(8, "big") for size in range(256))
+_encode: Final = struct.Struct(">BI").pack
+
 
 def join_framed(*parts: bytes) -> bytes:
     """The parts, each preceded by its length as a big-endian u64: injective on lists of parts."""
-    return b"".join([len(part).to_bytes(8, "big") + part for part in parts])
+    framed: list[bytes] = []
+    for part in parts:
+        size = len(part)
+        framed += (_SIZES[size] if size < len(_SIZES) else size.to_bytes(8, "big"), part)
+    return b"".join(framed)
 
 
 def digest(purpose: str, *parts: bytes) -> bytes:
@@ -23,4 +32,4 @@ def digest(purpose: str, *parts: bytes) -> bytes:
 
 def encode_party(party: PartyId) -> bytes:
     """A party as five bytes: role, number big-endian."""
-    return bytes((party.role,)) + party.number.to_bytes(4, "big")
+    return _encode(party.role, party.number)

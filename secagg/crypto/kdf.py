@@ -17,10 +17,20 @@ from secagg.crypto.digest import encode_party, join_framed
 from secagg.types import PartyId, Secret
 
 _LABEL: Final = b"secagg kdf v1"
+_COMMITMENT_BYTES: Final = 32
 
 
 class Purpose(Enum):
-    """Everything that a key is ever derived for."""
+    """Everything that a key is ever derived for.
+
+    Attributes:
+        head: how the derivation for it begins.
+    """
+
+    head: bytes
+
+    def __init__(self, label: bytes) -> None:
+        self.head = join_framed(_LABEL, label)
 
     PARTY_RANDOMNESS = b"party randomness"
     CHANNEL_KEYPAIR = b"channel keypair"
@@ -36,8 +46,6 @@ class Purpose(Enum):
     LEDGER_ANSWER = b"ledger answer"
 
 
-# Derivations are frequent: what never changes is made once.
-_HEADS: Final = {purpose: join_framed(_LABEL, purpose.value) for purpose in Purpose}
 _SHA256: Final = hashes.SHA256()
 
 
@@ -60,10 +68,44 @@ def derive(
         details: everything else that the result must be bound to.
         length: bytes wanted, at most 255 * 32.
     """
-    info = _HEADS[purpose] + join_framed(
+    info = _info(purpose, parties, details, length)
+    return Secret(_hkdf(secret.reveal(), context, info, length))
+
+
+def commit(
+    opening: bytes,
+    *,
+    context: bytes,
+    purpose: Purpose,
+    parties: Sequence[PartyId],
+    details: Sequence[bytes],
+) -> bytes:
+    """32 public bytes that bind an opening, and hide it as long as nobody can guess it.
+
+    They are what `derive` gives; this takes and makes bytes that nobody wipes, and is for openings
+    that are sent in the clear in the end.
+
+    Args:
+        opening: what is committed to.
+        context: as in `derive`.
+        purpose: what the commitment is for.
+        parties: as in `derive`.
+        details: as in `derive`.
+    """
+    return _hkdf(
+        opening, context, _info(purpose, parties, details, _COMMITMENT_BYTES), _COMMITMENT_BYTES
+    )
+
+
+def _info(
+    purpose: Purpose, parties: Sequence[PartyId], details: Sequence[bytes], length: int
+) -> bytes:
+    return purpose.head + join_framed(
         b"".join([encode_party(party) for party in parties]),
         join_framed(*details),
         length.to_bytes(4, "big"),
     )
-    extractor = HKDF(algorithm=_SHA256, length=length, salt=context, info=info)
-    return Secret(extractor.derive(secret.reveal()))
+
+
+def _hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+    return HKDF(algorithm=_SHA256, length=length, salt=salt, info=info).derive(secret)

@@ -141,9 +141,9 @@ class Protocol(ABC):
             _check_admission(session, identity, guarantees)
         if not offering.identified:
             return offering.roles[me.role](session, me, rng)
-        if identity is None:
+        if identity is None and me.role is Role.CLIENT:
             raise LocalProtocolError(f"{self.name} needs an identity for {me}")
-        return self.identified_party(session, me, rng, identity)
+        return self.identified_party(session, me, rng, identity or Identity())
 
     def identified_party(
         self, session: Session, me: PartyId, rng: Rng, identity: Identity

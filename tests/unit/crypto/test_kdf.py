@@ -6,6 +6,10 @@ import itertools
 import re
 from pathlib import Path
 
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from secagg.crypto import kdf
 from secagg.types import Secret, client
 
@@ -31,6 +35,29 @@ def test_the_oracle_is_rfc_5869() -> None:
         fields = dict(re.findall(r"^(\w+) *= *(\w*)", case, re.MULTILINE))
         secret, salt, info = (bytes.fromhex(fields[name]) for name in ("IKM", "salt", "info"))
         assert hkdf(secret, salt, info, int(fields["L"])).hex() == fields["OKM"]
+        assert kdf._hkdf(secret, salt, info, int(fields["L"])).hex() == fields["OKM"]
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 64, 65, 255 * 32])
+def test_every_length_is_that_of_another_implementation(length: int) -> None:
+    secret, salt, info = b"secret" * 9, b"salt" * 20, b"info" * 100
+    other = HKDF(hashes.SHA256(), length, salt, info).derive(secret)
+    assert kdf._hkdf(secret, salt, info, length) == other == hkdf(secret, salt, info, length)
+
+
+def test_no_more_than_255_blocks() -> None:
+    with pytest.raises(ValueError, match="8160"):
+        kdf.derive(Secret(b"s"), context=b"c", purpose=kdf.Purpose.CHANNEL, length=255 * 32 + 1)
+
+
+def test_a_commitment_is_what_a_key_would_be() -> None:
+    opening, purpose, parties = bytes(range(56)), kdf.Purpose.SHARE_COMMITMENT, (client(3),)
+    key = kdf.derive(
+        Secret(opening), context=b"c", purpose=purpose, parties=parties, details=(b"d",)
+    )
+    assert key.reveal() == kdf.commit(
+        opening, context=b"c", purpose=purpose, parties=parties, details=(b"d",)
+    )
 
 
 def test_derivation_is_hkdf_over_the_framed_context() -> None:

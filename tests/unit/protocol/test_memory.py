@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from attacks.adversary import scenario_of
+from attacks.scenes import scenario_of
 
 from secagg.errors import DecodeError
 from secagg.protocol import BeaconHead, BeaconValue, Input, Record
@@ -27,7 +27,7 @@ from secagg.protocol.memory import (
 from secagg.protocols._masking.messages import TABLE
 from secagg.types import client
 
-SCENARIO = scenario_of("secagg", 5)
+SCENARIO = scenario_of("secagg 5 curious")
 MEMORY = Memory(SCENARIO.session, client(0), TABLE)
 NO_TEXT = b"\xff\xfe"
 """Not UTF-8."""

@@ -193,21 +193,22 @@ class Table:
                     self.failures[who] = effect
                 case Done(total=total, included=included) if total is not None:
                     self.total, self.included = total, included
-        self._read_beacon(self.parties[who])
-        return [effect for effect in effects if isinstance(effect, Send | Accuse | Fail | Done)]
+        known = [effect for effect in effects if isinstance(effect, Send | Accuse | Fail | Done)]
+        return known + self._read_beacon(self.parties[who])
 
-    def _read_beacon(self, party: Party) -> None:
+    def _read_beacon(self, party: Party) -> list[Effect]:
         """Give the party what it wants of the beacon; a round passes when its value is read."""
         assert self.scenario.identities is not None
         beacon = self.scenario.identities.beacon
         assert beacon is not None
         if party.wants(BeaconHead):
-            self._act(party.me, party.handle(BeaconHead(self.beacon_round), party.me))
-        elif party.wants(BeaconValue):
+            return self._act(party.me, party.handle(BeaconHead(self.beacon_round), party.me))
+        if party.wants(BeaconValue):
             number = party.beacon_round
             self.beacon_round = max(self.beacon_round, number)
             value = BeaconValue(number, beacon.value(number))
-            self._act(party.me, party.handle(value, party.me))
+            return self._act(party.me, party.handle(value, party.me))
+        return []
 
 
 def changed(message: _M, **fields: bytes) -> _M:
