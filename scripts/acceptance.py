@@ -317,11 +317,13 @@ def planner(step: Step) -> None:
 def attacks(step: Step) -> None:
     """Every attack reaches its goal with its check out; with it in, the named error stops it."""
     step.run(sys.executable, "-m", "pytest", "-q", "tests/attacks")
+    step.run(sys.executable, "scripts/attacks_doc.py", "--check")
 
 
 def mutants(step: Step) -> None:
     """With any one check of level malicious taken out of the code, a test fails."""
-    step.run(sys.executable, "scripts/mutants.py", limit=7200)
+    step.run(sys.executable, "scripts/mutants.py", limit=4 * 3600)
+    step.run(sys.executable, "scripts/mutants_doc.py", "--check")
 
 
 def cost(step: Step) -> None:

@@ -412,7 +412,7 @@ def document() -> str:
         *formulas(),
         *kernels(read("speed")),
         *rivals(names),
-        *(malicious(read("malicious-cost")) if (RESULTS / "malicious-cost.json").exists() else ()),
+        *malicious(read("malicious-cost")),
         *growth(read("growth")),
         *profile(read("profile")),
         *memory(read("server-memory")),

@@ -1,7 +1,8 @@
 """What attacks are made on: sessions with random inputs, at either level.
 
 A scene is named by protocol, clients and level. On the complete graph 7 clients, on the ring 60,
-which have 8 neighbours and a threshold of 4 there.
+which have 8 neighbours and a threshold of 4 there, and 16 and 13 at level `malicious`. A session of
+that takes seconds, so only the attacks that differ on a ring are made there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from secagg.types import PartyId, RingVector, Rng
 CURIOUS: Final = ("secagg 7 curious", "secagg_plus 60 curious")
 MALICIOUS: Final = "secagg 7 malicious"
 MASKED: Final = (*CURIOUS, MALICIOUS)
+RING: Final = "secagg_plus 60 malicious"
+EVERYWHERE: Final = (*MASKED, RING)
 COMPLETE: Final = ("secagg 7 curious", "secagg_plus 7 curious", MALICIOUS)
 TASK: Final = {"corrupt": "0.05", "dropout": "0.05"}
 
@@ -92,7 +95,7 @@ def network_of(
         inputs,
         scenario.rng,
         relay,
-        identities=Identities(common.roster, {**base.of, **own}),
+        identities=Identities(common.roster, {**base.of, **own}, base.beacon),
         policy=policy or ClientPolicy.accepting(scenario.plan, common.roster),
         entropy=entropy,
         present=present,

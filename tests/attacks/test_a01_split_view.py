@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import pytest
 from attacks.checks import without
-from attacks.scenes import MALICIOUS, network_of
+from attacks.scenes import MALICIOUS, RING, network_of
 
 from secagg.audit.adversary import (
     Accomplice,
@@ -82,10 +82,13 @@ def test_with_a_threshold_of_half_both_lists_have_a_quorum_and_the_input_is_open
     assert recovered(network, VICTIM, view.open_vector(VICTIM))
 
 
-def test_with_the_threshold_of_the_plan_a_list_has_no_quorum() -> None:
-    network = network_of(MALICIOUS, without_questions)
+@pytest.mark.parametrize(("scene", "corrupt"), [(MALICIOUS, [6]), (RING, [57, 58, 59])])
+def test_with_the_threshold_of_the_plan_a_list_has_no_quorum(
+    scene: str, corrupt: list[int]
+) -> None:
+    network = network_of(scene, without_questions)
     assert network.protocol.guarantees(network.plan.task.level).adversary is Adversary.LYING_SERVER
-    view, refused = split_view(network, [6])
+    view, refused = split_view(network, corrupt)
     assert any(isinstance(fail.error, InconsistentSurvivors) for fail in refused.values())
     with pytest.raises(VerificationError):
         view.open_vector(VICTIM)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import pytest
 from attacks.checks import without
-from attacks.scenes import MASKED, network_of
+from attacks.scenes import EVERYWHERE, MASKED, network_of
 
 from secagg.audit.adversary import Accomplice, Network, Seen, ServerView, exact, recovered
 from secagg.protocols._masking.authenticated.messages import SignedVector
@@ -42,7 +42,7 @@ def opened(network: Network, self_seed: Secret | None) -> RingVector:
     return view.strip(VICTIM, self_seed, agreed)
 
 
-@pytest.mark.parametrize("scene", MASKED)
+@pytest.mark.parametrize("scene", EVERYWHERE)
 def test_without_self_masks_the_late_vector_is_opened(
     scene: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,7 +52,7 @@ def test_without_self_masks_the_late_vector_is_opened(
     assert recovered(network, VICTIM, opened(network, Secret(bytes(32))))
 
 
-@pytest.mark.parametrize("scene", MASKED)
+@pytest.mark.parametrize("scene", EVERYWHERE)
 def test_with_self_masks_it_is_not(scene: str) -> None:
     network = network_of(scene, late)
     # All pair masks are off; what is left is the input under a mask that nobody was asked about.

@@ -18,7 +18,7 @@ from __future__ import annotations
 import pytest
 from attacks.checks import without
 from attacks.leaks import holds, seeds_of
-from attacks.scenes import MALICIOUS, MASKED, network_of
+from attacks.scenes import EVERYWHERE, MALICIOUS, MASKED, network_of
 
 from secagg import kernels
 from secagg.audit.adversary import (
@@ -67,7 +67,7 @@ def asked_twice(scene: str) -> tuple[Network, ServerView, ServerView]:
     return network, first, ServerView.of(network)
 
 
-@pytest.mark.parametrize("scene", MASKED)
+@pytest.mark.parametrize("scene", EVERYWHERE)
 def test_clients_rolled_back_answer_twice_and_the_input_is_opened(scene: str) -> None:
     """Taken out: the memory of having answered. Rollback of the disk is not covered."""
     network, _, view = asked_twice(scene)
@@ -107,7 +107,7 @@ def sum_without(view: ServerView, included: list[int], lost: int) -> RingVector:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-@pytest.mark.parametrize("scene", MASKED)
+@pytest.mark.parametrize("scene", EVERYWHERE)
 def test_a_second_question_is_refused(scene: str, killed: bool) -> None:
     network = finished(scene)
     view = ServerView.of(network)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import pytest
 from attacks.checks import without
-from attacks.scenes import COMPLETE, MASKED, network_of
+from attacks.scenes import COMPLETE, EVERYWHERE, MASKED, network_of
 
 from secagg.audit.adversary import (
     Accomplice,
@@ -25,7 +25,7 @@ from secagg.audit.adversary import (
     recovered,
     without_questions,
 )
-from secagg.errors import CohortTooSmall
+from secagg.errors import CohortTooSmall, ParameterError
 from secagg.protocols._masking.authenticated.messages import CommittedBundle
 from secagg.protocols._masking.messages import ShareBundle, decode_numbers
 from secagg.types import RingVector, Secret, client
@@ -55,7 +55,7 @@ def sum_of_one(view: ServerView) -> RingVector:
     return view.strip(VICTIM, view.rebuild("self", VICTIM), agreed)
 
 
-@pytest.mark.parametrize("scene", MASKED)
+@pytest.mark.parametrize("scene", EVERYWHERE)
 def test_without_the_floor_a_sum_of_one_is_released(
     scene: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,7 +65,7 @@ def test_without_the_floor_a_sum_of_one_is_released(
     assert recovered(network, VICTIM, sum_of_one(view))
 
 
-@pytest.mark.parametrize("scene", MASKED)
+@pytest.mark.parametrize("scene", EVERYWHERE)
 def test_with_it_every_client_refuses(scene: str) -> None:
     view = ask_about_one(network_of(scene, without_questions), floor=True)
     assert not view.shares["self"]
@@ -101,6 +101,16 @@ def test_a_cohort_of_the_victim_and_a_corrupt_client(
         return
     without(monkeypatch, "cohort floor", "dealer floor", "enough holders", "signed keys")
     assert recovered(network, VICTIM, impersonate(network, client(VICTIM), [5]))
+
+
+@pytest.mark.parametrize("scene", COMPLETE)
+def test_with_fewer_holders_than_the_threshold_nothing_is_dealt(
+    scene: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The floors taken out: the sharing itself refuses still."""
+    without(monkeypatch, "cohort floor", "dealer floor", "signed keys")
+    with pytest.raises(ParameterError, match="a threshold lies in"):
+        impersonate(network_of(scene, present=[client(VICTIM)]), client(VICTIM), [5])
 
 
 @pytest.mark.parametrize("scene", MASKED)

@@ -22,7 +22,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from attacks.checks import without
-from attacks.scenes import CURIOUS, MALICIOUS, MASKED, network_of
+from attacks.scenes import CURIOUS, EVERYWHERE, MALICIOUS, MASKED, RING, network_of
 
 from secagg import kernels
 from secagg.audit.adversary import (
@@ -119,7 +119,7 @@ class Attack:
 AIMS: tuple[Kind, ...] = ("self", "mask")
 
 
-@pytest.mark.parametrize("scene", MASKED)
+@pytest.mark.parametrize("scene", EVERYWHERE)
 @pytest.mark.parametrize("aim", AIMS)
 def test_without_the_comparison_a_wrong_sum_is_released(
     scene: str, aim: Kind, monkeypatch: pytest.MonkeyPatch
@@ -145,11 +145,13 @@ def test_with_it_nothing_is_released(scene: str, aim: Kind) -> None:
 
 
 @pytest.mark.parametrize("aim", AIMS)
-@pytest.mark.parametrize("forge", [shifted, random_share])
+@pytest.mark.parametrize(
+    ("scene", "forge"), [(MALICIOUS, shifted), (MALICIOUS, random_share), (RING, shifted)]
+)
 def test_at_malicious_the_holder_is_named_and_the_right_sum_released(
-    aim: Kind, forge: Forge
+    scene: str, aim: Kind, forge: Forge
 ) -> None:
-    attack = Attack(MALICIOUS, aim, forge)
+    attack = Attack(scene, aim, forge)
     network = attack.network
     network.finish()
     assert exact(network)

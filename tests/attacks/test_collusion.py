@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from attacks.checks import without
-from attacks.scenes import CURIOUS, MASKED, network_of
+from attacks.scenes import CURIOUS, EVERYWHERE, MASKED, network_of
 
 from secagg import kernels
 from secagg.audit.adversary import (
@@ -51,7 +51,7 @@ def pooled(network: Network, colluders: int) -> tuple[ServerView, dict[int, Secr
     return view, agreed
 
 
-@pytest.mark.parametrize("scene", MASKED)
+@pytest.mark.parametrize("scene", EVERYWHERE)
 def test_as_many_as_the_threshold_open_an_input(scene: str) -> None:
     """Beyond the plan: this is where the promise ends."""
     network = network_of(scene)
@@ -59,7 +59,7 @@ def test_as_many_as_the_threshold_open_an_input(scene: str) -> None:
     assert recovered(network, VICTIM, view.open_vector(VICTIM))
 
 
-@pytest.mark.parametrize("scene", MASKED)
+@pytest.mark.parametrize("scene", EVERYWHERE)
 @pytest.mark.parametrize("colluders", ["as planned", "threshold - 1"])
 def test_fewer_do_not(scene: str, colluders: str) -> None:
     network = network_of(scene)

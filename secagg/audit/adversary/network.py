@@ -16,6 +16,8 @@ from secagg.audit.adversary.seat import Disk, Seat
 from secagg.errors import LedgerError, PolicyError
 from secagg.protocol import (
     Accuse,
+    BeaconHead,
+    BeaconValue,
     ClientPolicy,
     Deadline,
     Done,
@@ -60,7 +62,8 @@ class Network:
         inputs: each client's vector. Nobody reads them from here but `truth`.
         rng: where the parties and their disks draw from.
         relay: the message that arrives instead of the one sent; None holds it back.
-        identities: what parties bring along, where the level asks for it.
+        identities: what parties bring along, where the level asks for it. Of their SIMULATED beacon
+            a round passes when somebody waits for one.
         policy: of every client; by default they accept the plan, as its author would.
         entropy: each party's generator; by default `rng` for all.
         present: the parties that there are; by default all. What is sent to others is seen only.
@@ -110,13 +113,15 @@ class Network:
         self._queue: list[Seen] = []
         self._parked: list[Seen] = []
         self._seats: dict[PartyId, Seat] = {}
+        self._beacon = identities.beacon if identities is not None else None
+        self._beacon_round = 1
         self._table = protocol.at(session.plan.task.level).table
         policy = policy or ClientPolicy.accepting(session.plan, session.roster)
         draw = entropy or (lambda who: rng)
         for who in session.plan.parties if present is None else present:
             own = (shown or {}).get(who, session)
             if needs_ledger(protocol, own, who) and who not in self.disks:
-                self.disks[who] = Disk.blank(own, who, rng)
+                self.disks[who] = Disk(own, who, rng)
             identity = identities.of.get(who) if identities is not None else None
             try:
                 self._seats[who] = Seat(
@@ -242,6 +247,16 @@ class Network:
             self._queue[:0], self._parked = self._parked, []
 
     def _act(self, who: PartyId, effects: list[Effect]) -> None:
+        self._carry_out(who, effects)
+        seat, beacon = self._seats[who], self._beacon
+        if seat.party.wants(BeaconHead):
+            self._act(who, seat.handle(BeaconHead(self._beacon_round), who))
+        elif seat.party.wants(BeaconValue) and beacon is not None:
+            number = seat.party.beacon_round
+            self._beacon_round = max(self._beacon_round, number)
+            self._act(who, seat.handle(BeaconValue(number, beacon.value(number)), who))
+
+    def _carry_out(self, who: PartyId, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send(to=to, message=message):

@@ -20,24 +20,19 @@ from secagg.protocol import (
 from secagg.types import PartyId, Rng, Secret
 
 
-@dataclass
 class Disk:
-    """What outlives a client: a ledger's storage and the key of its device.
+    """What outlives a client: its ledger, and the key of its device.
 
-    Attributes:
-        storage: of its ledger.
-        device: the key that the ledger is bound to.
+    An adversary takes it from one session to another, and does not look into it.
     """
 
-    storage: MemoryStorage
-    device: Secret
+    __slots__ = ("_device", "_storage")
 
-    @classmethod
-    def blank(cls, session: Session, me: PartyId, rng: Rng) -> Disk:
+    def __init__(self, session: Session, me: PartyId, rng: Rng) -> None:
         """A new ledger."""
-        disk = cls(MemoryStorage(f"disk of {me}"), Secret(rng.bytes(SEED_BYTES)))
-        Ledger.create(disk.storage, Owner.of(session, me), disk.device, rng)
-        return disk
+        self._storage = MemoryStorage(f"disk of {me}")
+        self._device = Secret(rng.bytes(SEED_BYTES))
+        Ledger.create(self._storage, Owner.of(session, me), self._device, rng)
 
 
 @dataclass(frozen=True)
@@ -103,7 +98,7 @@ class Seat:
             del self._saved[-back:]
             self._records = list(saved.records)
             if self.disk is not None:
-                storage = self.disk.storage
+                storage = self.disk._storage
                 storage.log, storage.mark = saved.log, saved.mark
                 storage.stored = {session: dict(items) for session, items in saved.items.items()}
         self.party = self._made()
@@ -122,9 +117,9 @@ class Seat:
             return self._protocol.party(*common, self._identity)
         self.close()
         self._ledger = Ledger.open(
-            self.disk.storage,
+            self.disk._storage,
             Owner.of(self._session, self.me),
-            self.disk.device,
+            self.disk._device,
             self._rng,
             sessions_per_round=self._policy.sessions_per_round,
         )
@@ -150,6 +145,6 @@ class Seat:
         if self.disk is None:
             self._saved.append(_Saved(tuple(self._records)))
             return
-        storage = self.disk.storage
+        storage = self.disk._storage
         items = {session: dict(stored) for session, stored in storage.stored.items()}
         self._saved.append(_Saved((), storage.log, storage.mark, items))

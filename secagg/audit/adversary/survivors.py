@@ -54,22 +54,23 @@ def ask(
         bitmap = encode_bitmap(clients, view.sealed if dealt is None else dealt)
         for number, included in told.items():
             network.tell(client(number), SurvivorList(bitmap, encode_bitmap(clients, included)))
+        view = ServerView.of(network)
         for number in told:
             if client(number) not in network.failures:
-                show_quorum(network, number, accomplices, padded=padded)
+                show_quorum(network, view, number, accomplices, padded=padded)
     failed = {who.number: fail for who, fail in network.failures.items() if who in clients}
     return {number: fail for number, fail in failed.items() if number in told}
 
 
 def show_quorum(
     network: Network,
+    view: ServerView,
     number: int,
     accomplices: Collection[Accomplice] = (),
     *,
     padded: bool = True,
 ) -> None:
     """Show a client the best quorum on the list that it was told last, as `ask` does."""
-    view = ServerView.of(network)
     own = view.survivors[number]
     assert isinstance(own, SurvivorList)  # noqa: S101
     digest = survivor_digest(view.transcript, own.dealt, own.included)

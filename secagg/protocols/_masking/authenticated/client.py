@@ -284,7 +284,7 @@ class AuthenticatedClient(Party):
             (MASK_SHARE, opening[:OPENING_BYTES]),
             (SELF_SHARE, opening[OPENING_BYTES:]),
         ):
-            shamir.decode_shares(half[:-SALT_BYTES])
+            shamir.check_share(half[:-SALT_BYTES])
             statements.check_opening(self._transcript, half, kind, dealer, self.me, pair)
         return both
 

@@ -342,7 +342,7 @@ class AuthenticatedServer(Party):
         kind = SELF_SHARE if owner in self._complaints else MASK_SHARE
         dealt = self._dealt[owner]
         try:
-            shamir.decode_shares(opening[:-SALT_BYTES])
+            shamir.check_share(opening[:-SALT_BYTES])
             statements.check_opening(
                 self._transcript, opening, kind, dealt.dealer, holder, dealt.pair(holder.number)
             )
