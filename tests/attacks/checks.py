@@ -162,7 +162,7 @@ def _without_context(*purposes: kdf.Purpose) -> Callable[[Any], Any]:
     """Key derivation without what says in which session the key is good."""
 
     def contextless(derive: Any) -> Any:
-        def derived(secret: Secret, *, context: bytes, purpose: kdf.Purpose, **rest: Any) -> Any:
+        def derived(secret: Any, *, context: bytes, purpose: kdf.Purpose, **rest: Any) -> Any:
             context = b"" if not purposes or purpose in purposes else context
             return derive(secret, context=context, purpose=purpose, **rest)
 
@@ -317,10 +317,13 @@ CHECKS: Final[Mapping[str, Check]] = {
         Replacement("secagg.crypto.aead:associated_data", _any_transcript),
     ),
     "transcript in the share commitments": (
-        Replacement("secagg.crypto.kdf:derive", _without_context(kdf.Purpose.SHARE_COMMITMENT)),
+        Replacement("secagg.crypto.kdf:commit", _without_context(kdf.Purpose.SHARE_COMMITMENT)),
     ),
     "fresh channel keys": (Replacement(f"{MASKING}.keyring:Keyring.__init__", _long_lived),),
-    "session in every key": (Replacement("secagg.crypto.kdf:derive", _without_context()),),
+    "session in every key": (
+        Replacement("secagg.crypto.kdf:derive", _without_context()),
+        Replacement("secagg.crypto.kdf:commit", _without_context()),
+    ),
     # Shares.
     "share commitments": (
         Refusal(f"{MASKING}.authenticated.statements:check_opening", "open the commitment"),

@@ -107,9 +107,7 @@ def test_what_is_accepted_by_name_is_accepted() -> None:
 def test_a_sketch_against_a_lying_server_is_accepted_by_name_only(count: int) -> None:
     """Also where a small cohort gets the complete graph."""
     clients = tuple(client(number) for number in range(count))
-    task = Task(
-        clients=clients, length=5, bound=10, level=Level.MALICIOUS, corrupt=Decimal("0.05")
-    )
+    task = Task(clients=clients, length=5, bound=10, level=Level.MALICIOUS, corrupt=Decimal("0.05"))
     ring = protocols.get("secagg_plus")
     plan, guarantees = ring.plan(task), ring.guarantees(Level.MALICIOUS)
     with pytest.raises(PolicyError, match="acceptance by name, is demanded") as refused:

@@ -11,7 +11,7 @@ from unit.protocols.table import Table
 
 from secagg.crypto.merkle import MerkleTree, padded
 from secagg.errors import RemoteProtocolError
-from secagg.protocol import BeaconHead, Level, Party, SimulatedBeacon, Task
+from secagg.protocol import BeaconHead, Effect, Level, Party, SimulatedBeacon, Task
 from secagg.protocols._masking.authenticated.messages import (
     ROUND_BYTES,
     CohortRoot,
@@ -87,9 +87,8 @@ class RingTable(Table):
         party = self.parties[client(number)]
         return self._act(party.me, party.handle(BeaconHead(newest), party.me))
 
-    def _read_beacon(self, party: Party) -> None:
-        if self.reading:
-            super()._read_beacon(party)
+    def _read_beacon(self, party: Party) -> list[Effect]:
+        return super()._read_beacon(party) if self.reading else []
 
 
 RingCase: TypeAlias = tuple[Callable[[RingTable, Any], Message], type[RemoteProtocolError], str]
