@@ -111,6 +111,15 @@ def test_who_does_not_sign_is_lost_and_the_others_are_not_kept_waiting() -> None
     assert not table.accused
 
 
+def test_too_few_advertise() -> None:
+    """Then there is no root, and the beacon is not read."""
+    table = RingTable()
+    table.start(but=range(4)).finish()
+    reason = table.failures[SERVER].reason
+    assert reason == "phase advertise: 8 of 12 clients advertised keys, 9 are needed"
+    assert table.ring_server.beacon_round == 0
+
+
 def test_too_few_sign() -> None:
     table = signatures()
     table.drop(CohortSignature, 1, 2, 3, 4)
