@@ -130,7 +130,7 @@ class Protocol(ABC):
         """
         plan = session.plan
         offering = self.at(plan.task.level)
-        if me not in session.members or me.role not in offering.roles:
+        if me not in session.members:
             raise LocalProtocolError(f"{me} has no part in this session")
         guarantees = offering.guarantees
         _check_derived(self.plan(plan.task), plan)
