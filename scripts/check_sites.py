@@ -198,8 +198,8 @@ def _parts(test: ast.expr, neutral: str) -> Iterator[tuple[ast.expr, str]]:
 
 
 def _never(part: ast.expr, neutral: str) -> str:
-    """In place of a condition; names that it binds are bound all the same."""
-    if not any(isinstance(node, ast.NamedExpr) for node in ast.walk(part)):
+    """In place of a condition; what it calls is called, and names that it binds are bound."""
+    if not any(isinstance(node, ast.NamedExpr | ast.Call) for node in ast.walk(part)):
         return neutral
     return f"(({ast.unparse(part)}) {'and False' if neutral == 'False' else 'or True'})"
 

@@ -57,7 +57,10 @@ _MASKED: Final = (
     "authenticated_client",
     "authenticated_server",
     "authenticated_blame",
-    "authenticated_ring",
+    "ring",
+    "ring_books",
+    "ring_server",
+    "ring_rounds",
     "verification_counts",
     "authenticated_garbled",
 )
@@ -66,8 +69,8 @@ _MOST_LIKELY: Final = {
     "neighbourhood": ("neighbourhood",),
     "client": ("authenticated_keys", "authenticated_client"),
     "server": ("authenticated_keys", "authenticated_server", "authenticated_blame"),
-    "ring": ("authenticated_ring",),
-    "enrolled": ("authenticated_keys", "authenticated_ring"),
+    "ring": ("ring", "ring_books", "ring_server", "ring_rounds"),
+    "enrolled": ("authenticated_keys", "ring"),
     "statements": ("authenticated_keys", "authenticated_blame"),
     "keyring": ("keyring",),
     "total": ("authenticated_server",),
@@ -185,13 +188,15 @@ def known(result: dict[str, Any]) -> dict[str, str]:
     return {row["name"]: row["noticed_by"] for row in rows if row["noticed_by"]}
 
 
-def noticed_by(tree: Tree, site: Site, last: str | None) -> str | None:
+def noticed_by(tree: Tree, site: Site, last: str | None, unit_only: bool = False) -> str | None:
     """The test that notices that a check is out; first the one that did the last time is asked."""
     if last is not None and (ROOT / last.split("::")[0]).exists():
         by = tree.noticed(site, (last,))
         if by is not None:
             return by
     for tests in concerning(site.file):
+        if unit_only and tests in _LATER:
+            continue
         tree.check_passing(tests)
         by = tree.noticed(site, tests)
         if by is not None:
@@ -199,21 +204,41 @@ def noticed_by(tree: Tree, site: Site, last: str | None) -> str | None:
     return None
 
 
-def results_of(tree: Tree, file: str, before: dict[str, str]) -> list[dict[str, Any]]:
+def results_of(
+    tree: Tree, file: str, before: dict[str, str], unit_only: bool
+) -> list[dict[str, Any]]:
     """For each check of a file, what happened without it."""
     rows = []
     for site in tree.sites(file):
         reason = EQUIVALENT.get(site.name)
-        by = noticed_by(tree, site, before.get(site.name)) if reason is None else None
+        by = None
+        if reason is None:
+            by = noticed_by(tree, site, before.get(site.name), unit_only)
         print(f"{site.file}:{site.line}: {site.check}", flush=True)
         print(f"    {by or reason or 'NOT NOTICED'}", flush=True)
         rows.append({"name": site.name, "noticed_by": by, "equivalent": reason})
     return rows
 
 
+def write(files: dict[str, Any], build: machine.Build, started: str, words: Sequence[str]) -> None:
+    """Keep the result, in the order of the files."""
+    document = {
+        "schema": "secagg.mutants/1",
+        "secagg": msgspec.to_builtins(build),
+        "machine": msgspec.to_builtins(machine.machine()),
+        "versions": machine.versions(),
+        "started": started,
+        "argv": ["python", "scripts/mutants.py", *words],
+        "seconds_for_a_run_of_tests": LIMIT,
+        "files": {file: files[file] for file in CHECKED if file in files},
+    }
+    RESULT.write_text(json.dumps(document, indent=2) + "\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="take out each check, and run the tests")
     parser.add_argument("--only", action="append", choices=CHECKED, metavar="FILE")
+    parser.add_argument("--unit", action="store_true", help="ask the unit tests only")
     parser.add_argument("--write", action="store_true", help=f"to {RESULT.relative_to(ROOT)}")
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(words)
@@ -226,30 +251,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="secagg-mutants-") as folder:
         tree = Tree(Path(folder).resolve())
         for file in files:
-            done[file] = {
-                "commit": build.commit,
-                "checks": results_of(tree, file, before),
-            }
+            rows = results_of(tree, file, before, options.unit)
+            done[file] = {"commit": build.commit, "checks": rows}
+            if options.write:
+                # After every file, for it takes long.
+                files_kept = {**result.get("files", {}), **done}
+                write(files_kept, build, started, words)
     survivors = [
         row["name"]
         for facts in done.values()
         for row in facts["checks"]
         if not row["noticed_by"] and not row["equivalent"]
     ]
-    if options.write:
-        kept = result.get("files", {}) if options.only else {}
-        merged = {file: {**kept, **done}[file] for file in CHECKED if file in {**kept, **done}}
-        document = {
-            "schema": "secagg.mutants/1",
-            "secagg": msgspec.to_builtins(build),
-            "machine": msgspec.to_builtins(machine.machine()),
-            "versions": machine.versions(),
-            "started": started,
-            "argv": ["python", "scripts/mutants.py", *words],
-            "seconds_for_a_run_of_tests": LIMIT,
-            "files": merged,
-        }
-        RESULT.write_text(json.dumps(document, indent=2) + "\n")
     count = sum(len(facts["checks"]) for facts in done.values())
     print(f"{count} checks taken out in turn, {len(survivors)} not noticed")
     print(*survivors, sep="\n")

@@ -49,6 +49,17 @@ def without(sites: ModuleType, source: str) -> dict[str, str]:
         ),
         ("if a and b:\n    raise E\n", {"if a and b: raise E": "if False:"}),
         (
+            "if not self._fix(a):\n    raise E\n",
+            {"if not self._fix(a): raise E": "if ((not self._fix(a)) and False):"},
+        ),
+        (
+            "if not (f(a) and b):\n    raise E\n",
+            {
+                "if not (f(a) and b): raise E, its part f(a)": "if not (((f(a)) or True) and b):",
+                "if not (f(a) and b): raise E, its part b": "if not (f(a) and True):",
+            },
+        ),
+        (
             "if (n := f()) < 2:\n    raise E\n",
             {"if (n := f()) < 2: raise E": "if (((n := f()) < 2) and False):"},
         ),
