@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from unit.protocols.ring import COUNT, DEGREE, ME, RingCase, RingTable, books
-from unit.protocols.table import changed, flipped, refuse, replaced
+from unit.protocols.ring import (
+    COUNT,
+    DEGREE,
+    ME,
+    NAMED,
+    THRESHOLD,
+    RingCase,
+    RingTable,
+    books,
+    round_bytes,
+)
+from unit.protocols.table import bits, changed, flipped, refuse, replaced
 
 from secagg.crypto.digest import DIGEST_BYTES
-from secagg.crypto.signing import SIGNATURE_BYTES
+from secagg.crypto.signing import SIGNATURE_BYTES, SigningKey
 from secagg.errors import (
+    InconsistentCohort,
     InvalidKey,
     LocalProtocolError,
     NeighbourModelMismatch,
+    QuorumMissing,
     RemoteProtocolError,
     UnauthenticatedKey,
 )
-from secagg.protocol import model_digest
+from secagg.protocol import SimulatedBeacon, model_digest
 from secagg.protocols._masking.authenticated import statements
-from secagg.protocols._masking.authenticated.messages import CohortRoot, SignedKeyBook
+from secagg.protocols._masking.authenticated.messages import (
+    CohortRoot,
+    SignedKeyBook,
+    SurvivorQuorum,
+)
+from secagg.protocols._masking.graph import HararyGraph
 from secagg.protocols._masking.keyring import PublicKeys
 from secagg.protocols._masking.messages import KEY_BYTES, encode_numbers
 from secagg.protocols._masking.neighbourhood import Neighbourhood
-from secagg.types import SERVER, client
+from secagg.types import SERVER, Secret, client
 from secagg.wire import Message
+
+
+def with_beacon(value: Callable[[RingTable], bytes]) -> Callable[[RingTable, Any], Message]:
+    return lambda table, book: changed(book, beacon=value(table))
+
+
+def other_beacon(table: RingTable) -> bytes:
+    return SimulatedBeacon(SigningKey(Secret(bytes(32)))).value(NAMED)
 
 
 def book_with(table: RingTable, neighbours: Iterable[int], book: SignedKeyBook) -> SignedKeyBook:
@@ -53,6 +79,26 @@ def of_another_seed(table: RingTable, book: SignedKeyBook) -> Message:
     raise AssertionError("no other graph")
 
 
+def one_exchanged(table: RingTable, book: SignedKeyBook) -> Message:
+    right = table.server._neighbours[ME]
+    stranger = next(n for n in range(COUNT) if n not in (*right, ME))
+    return book_with(table, [*right[1:], stranger], book)
+
+
+def second_keys(table: RingTable, book: SignedKeyBook) -> Message:
+    """A neighbour that colludes signs other keys than those under the root."""
+    other = table.server._neighbours[ME][0]
+    keys = PublicKeys(bytes(range(32)), bytes(range(1, 33)))
+    session = table.scenario.session
+    statement = statements.keys_statement(session.id, client(other), session.model_digest, keys)
+    signature = table.sign(other, statements.KEYS, statement)
+    return changed(
+        book,
+        keys=replaced(book.keys, 2 * KEY_BYTES, 0, b"".join(keys)),
+        signatures=replaced(book.signatures, SIGNATURE_BYTES, 0, signature),
+    )
+
+
 def exchanged_paths(table: RingTable, book: SignedKeyBook) -> Message:
     size = len(book.paths) // (DEGREE + 1)
     first, second = book.paths[:size], book.paths[size : 2 * size]
@@ -62,6 +108,37 @@ def exchanged_paths(table: RingTable, book: SignedKeyBook) -> Message:
 UNDER_ROOT = "the cohort root is not over the keys that came"
 PATH = 4 * DIGEST_BYTES
 BOOKS: dict[str, RingCase] = {
+    "another cohort": (
+        lambda t, b: changed(b, cohort=bits(t, *range(11))),
+        InconsistentCohort,
+        "the cohort that I signed",
+    ),
+    "another root": (
+        lambda t, b: changed(b, cohort_root=flipped(b.cohort_root)),
+        InconsistentCohort,
+        "the cohort that I signed",
+    ),
+    "no value": (with_beacon(lambda t: b""), RemoteProtocolError, f"round {NAMED} of the beacon"),
+    "half a value": (
+        with_beacon(lambda t: t.beacon.value(NAMED)[:32]),
+        RemoteProtocolError,
+        f"round {NAMED} of the beacon",
+    ),
+    "the value of the round before": (
+        with_beacon(lambda t: t.beacon.value(NAMED - 1)),
+        RemoteProtocolError,
+        f"round {NAMED} of the beacon",
+    ),
+    "the value of the next round": (
+        with_beacon(lambda t: t.beacon.value(NAMED + 1)),
+        RemoteProtocolError,
+        f"round {NAMED} of the beacon",
+    ),
+    "another beacon's value": (
+        with_beacon(other_beacon),
+        RemoteProtocolError,
+        f"round {NAMED} of the beacon",
+    ),
     "a neighbour fewer": (
         lambda t, b: book_with(t, t.server._neighbours[ME][1:], b),
         RemoteProtocolError,
@@ -71,6 +148,11 @@ BOOKS: dict[str, RingCase] = {
         lambda t, b: book_with(t, range(1, COUNT), b),
         RemoteProtocolError,
         "expected 4 neighbours, got 11",
+    ),
+    "one neighbour exchanged": (
+        one_exchanged,
+        RemoteProtocolError,
+        "the neighbours that the graph gives me",
     ),
     "the neighbours of another seed": (
         of_another_seed,
@@ -87,6 +169,7 @@ BOOKS: dict[str, RingCase] = {
         UnauthenticatedKey,
         "not a valid signature",
     ),
+    "keys that are not those under the root": (second_keys, RemoteProtocolError, UNDER_ROOT),
     "no paths": (
         lambda t, b: changed(b, paths=b""),
         RemoteProtocolError,
@@ -99,6 +182,11 @@ BOOKS: dict[str, RingCase] = {
     ),
     "another first path": (
         lambda t, b: changed(b, paths=flipped(b.paths)),
+        RemoteProtocolError,
+        UNDER_ROOT,
+    ),
+    "another last path": (
+        lambda t, b: changed(b, paths=flipped(b.paths, -1)),
         RemoteProtocolError,
         UNDER_ROOT,
     ),
@@ -119,6 +207,21 @@ def test_the_book_that_is_made_again_is_as_it_was() -> None:
     table = books()
     book = table.take(SignedKeyBook, ME)
     assert book_with(table, table.server._neighbours[ME], book) == book
+
+
+def test_the_graph_is_that_of_root_and_value() -> None:
+    table = books()
+    shown, value = table.ring_client(ME), table.beacon.value(NAMED)
+    seed = statements.graph_seed(
+        table.scenario.session.id,
+        shown._cohort,
+        shown._cohort_root,
+        round_bytes(NAMED),
+        value,
+    )
+    graph = HararyGraph(COUNT, DEGREE, seed)
+    for number in range(COUNT):
+        assert table.server._neighbours[number] == list(graph.neighbours(number))
 
 
 def test_a_neighbour_with_another_model_is_named() -> None:
@@ -154,3 +257,17 @@ def test_a_book_before_a_root_was_signed_waits_for_ever(phase: str) -> None:
     assert party.when(book, SERVER) == "early"
     with pytest.raises(LocalProtocolError, match="is early"):
         party.handle(book, SERVER)
+
+
+def test_a_quorum_is_of_the_neighbourhood() -> None:
+    """As many signatures on the right list as it takes, one of them by nobody near."""
+    table = RingTable()
+    table.start().until(SurvivorQuorum)
+    quorum = table.take(SurvivorQuorum, ME)
+    near, signatures = table.server._neighbours[ME], table.server._signatures
+    stranger = next(number for number in range(1, COUNT) if number not in near)
+    numbers = sorted((*near[: THRESHOLD - 2], stranger))
+    column = b"".join(signatures[number] for number in numbers)
+    lie = changed(quorum, signers=encode_numbers(numbers), signatures=column)
+    refuse(table, lie, QuorumMissing, "signatures of survivors in my neighbourhood")
+    table.finish().check_sum(*range(COUNT))
