@@ -176,7 +176,11 @@ class Party(ABC):
         return Input in self._handlers
 
     def wants(self, event: type[BeaconHead | BeaconValue]) -> bool:
-        """Whether the party waits for its driver to read this from the public beacon, now."""
+        """Whether the party waits for its driver to read this from the public beacon, now.
+
+        A driver asks after every call, and after a restore. What it owes the party when it reads
+        is said of `BeaconHead`.
+        """
         return self.phase in self._handlers.get(event, {})
 
     @property

@@ -30,6 +30,7 @@ from secagg.types import PartyId, Ring, RingVector, Secret
 
 MASKING = "secagg.protocols._masking"
 CLIENT = f"{MASKING}.authenticated.client:AuthenticatedClient"
+RING = f"{MASKING}.authenticated.ring:RingClient"
 SERVER = f"{MASKING}.authenticated.server:AuthenticatedServer"
 
 
@@ -207,6 +208,17 @@ def _threshold(lower: Callable[[GraphParameters], int]) -> Callable[[Any], Any]:
     return lowered
 
 
+def _as_the_book_says(drawn_from: Any) -> Any:
+    """The graph of whatever cohort the server names now."""
+
+    def drawn(self: Any, book: Any, sender: PartyId) -> bytes:
+        self._cohort, self._cohort_root = book.cohort, book.cohort_root
+        seed: bytes = drawn_from(self, book, sender)
+        return seed
+
+    return drawn
+
+
 def _as_curious(derive: Any) -> Any:
     """More than half of the clients, however many may answer twice."""
 
@@ -284,6 +296,14 @@ CHECKS: Final[Mapping[str, Check]] = {
         Refusal(f"{MASKING}.checks:check_survivors", "survivors in my neighbourhood"),
     ),
     "enough holders": (Replacement("secagg.crypto.shamir:split", _one_share_suffices),),
+    # On what graph.
+    "round to come": (Refusal(f"{RING}.sign_root", "BeaconPassed"),),
+    "signed cohort": (Replacement(f"{RING}._drawn_from", _as_the_book_says),),
+    "threshold on the ring": (
+        Replacement(
+            f"{MASKING}.parameters:secagg_plus_parameters", _threshold(lambda p: p.corrupt + 2)
+        ),
+    ),
     # Keys.
     "distinct keys": (Refusal(f"{MASKING}.checks:check_keys", "distinct public keys"),),
     "low order at the client": (

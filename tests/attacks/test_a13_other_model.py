@@ -17,11 +17,12 @@ import pytest
 from attacks.checks import without
 from attacks.scenes import MALICIOUS, network_of
 
-from secagg.audit.adversary import Mask, Network, exact, impersonate, recovered_sum
-from secagg.errors import ModelMismatch, NeighbourModelMismatch
+from secagg.audit.adversary import Mask, Network, Seen, exact, impersonate, recovered_sum
+from secagg.errors import ModelMismatch, NeighbourModelMismatch, UnauthenticatedKey
 from secagg.protocol import model_digest
 from secagg.protocols._masking.authenticated.messages import SignedKeys
 from secagg.types import Secret, client
+from secagg.wire import Message
 
 VICTIM = 3
 MODEL, CONFIGURATION = b"layer 1, layer 2", b"rate 0.1"
@@ -92,6 +93,41 @@ def test_with_the_check_of_neighbours_both_sides_refuse(
         culprit = client(0) if who == client(VICTIM) else client(VICTIM)
         assert error.culprit == culprit
         assert {error.own, error.offered} == {OURS, model_digest(*received)}
+
+
+def test_an_honest_server_leaves_a_client_with_another_model_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It names the client; the others, who would all refuse, go on without it."""
+    without(monkeypatch, "model in the session")
+    network = network_of(MALICIOUS, model=OURS, shown={VICTIM: model_digest(*CHOSEN[0])})
+    network.finish()
+    (accusation,) = network.accused
+    assert accusation.culprit == client(VICTIM)
+    assert isinstance(accusation.error, NeighbourModelMismatch)
+    assert set(network.included) == set(network.clients) - {client(VICTIM)}
+    assert exact(network)
+
+
+def test_the_id_of_the_session_alone_keeps_the_victim_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken out: both checks of models. What the victim signed is of another session."""
+    without(monkeypatch, "neighbour's model", "model at the server")
+
+    def rewrapped(seen: Seen) -> Message:
+        """The victim's messages in frames of the others' session."""
+        message = seen.message
+        if seen.sender != client(VICTIM) or not isinstance(message, SignedKeys):
+            return message
+        return SignedKeys(
+            message.model_digest, message.channel_key, message.mask_key, message.signature
+        )
+
+    network = network_of(MALICIOUS, rewrapped, model=OURS, shown={VICTIM: model_digest(*CHOSEN[0])})
+    network.finish()
+    (accusation,) = network.accused
+    assert accusation.culprit == client(VICTIM)
+    assert isinstance(accusation.error, UnauthenticatedKey)
+    assert client(VICTIM) not in network.included
 
 
 def test_keys_signed_for_another_session_and_model_are_known_for_what_they_are() -> None:

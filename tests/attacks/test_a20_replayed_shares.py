@@ -108,6 +108,16 @@ def test_at_malicious_the_commitment_alone_suffices(monkeypatch: pytest.MonkeyPa
     refused(MALICIOUS)
 
 
+@pytest.mark.parametrize("scene", COMPLETE)
+def test_channel_keys_that_end_with_the_session_suffice_as_well(
+    scene: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they do in this library: here they do not live on, and the transcript is nowhere."""
+    monkeypatch.undo()
+    without(monkeypatch, KEY, DATA, COMMITMENT)
+    refused(scene)
+
+
 def refused(scene: str) -> None:
     _, new = two_sessions(scene)
     for holder in set(new.clients) - {client(VICTIM)}:

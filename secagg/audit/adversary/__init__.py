@@ -7,6 +7,7 @@ recovered is compared with the truth by `recovered` and its kin, and nowhere els
 """
 
 from secagg.audit.adversary.accomplice import Accomplice
+from secagg.audit.adversary.cohort import Cohort
 from secagg.audit.adversary.dialect import Dialect, Row, commit, dialect_of, plan_of, rows_of
 from secagg.audit.adversary.honest import Honest
 from secagg.audit.adversary.impersonator import (
@@ -24,6 +25,7 @@ from secagg.audit.adversary.view import KINDS, Kind, ServerView
 __all__ = [
     "KINDS",
     "Accomplice",
+    "Cohort",
     "Dialect",
     "Disk",
     "Honest",

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from secagg.audit.adversary.honest import Honest
 from secagg.audit.adversary.seat import Disk, Seat
-from secagg.errors import LedgerError, PolicyError
+from secagg.errors import LedgerError, PolicyError, VerificationError
 from secagg.protocol import (
     Accuse,
     BeaconHead,
@@ -81,6 +81,7 @@ class Network:
         total: what the server released; None until then.
         included: over whom.
         disks: of the clients that keep ledgers.
+        beacon_round: the newest of the SIMULATED beacon. Time passes when it is raised.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Network:
         self._parked: list[Seen] = []
         self._seats: dict[PartyId, Seat] = {}
         self._beacon = identities.beacon if identities is not None else None
-        self._beacon_round = 1
+        self.beacon_round = 1
         self._table = protocol.at(session.plan.task.level).table
         policy = policy or ClientPolicy.accepting(session.plan, session.roster)
         draw = entropy or (lambda who: rng)
@@ -215,6 +216,16 @@ class Network:
         for seat in self._seats.values():
             seat.close()
 
+    def beacon(self, number: int) -> bytes:
+        """What the public beacon said in a round, as everybody knows once it has come.
+
+        Raises:
+            VerificationError: it is still to come, or there is no beacon.
+        """
+        if self._beacon is None or number > self.beacon_round:
+            raise VerificationError(f"nobody knows round {number} of the beacon yet")
+        return self._beacon.value(number)
+
     def frame(self, sender: PartyId, recipient: PartyId, message: Message) -> Frame:
         """The frame of a message of this session."""
         return self._table.encode(Envelope(self.session.id, sender, recipient, message))
@@ -250,10 +261,10 @@ class Network:
         self._carry_out(who, effects)
         seat, beacon = self._seats[who], self._beacon
         if seat.party.wants(BeaconHead):
-            self._act(who, seat.handle(BeaconHead(self._beacon_round), who))
+            self._act(who, seat.handle(BeaconHead(self.beacon_round), who))
         elif seat.party.wants(BeaconValue) and beacon is not None:
             number = seat.party.beacon_round
-            self._beacon_round = max(self._beacon_round, number)
+            self.beacon_round = max(self.beacon_round, number)
             self._act(who, seat.handle(BeaconValue(number, beacon.value(number)), who))
 
     def _carry_out(self, who: PartyId, effects: list[Effect]) -> None:

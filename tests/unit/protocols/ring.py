@@ -18,11 +18,7 @@ from secagg.protocols._masking.authenticated.messages import (
     CohortSignature,
     SignedKeyBook,
 )
-from secagg.protocols._masking.authenticated.ring import (
-    ROUNDS_AHEAD,
-    RingClient,
-    RingServer,
-)
+from secagg.protocols._masking.authenticated.ring import ROUNDS_AHEAD, RingClient, RingServer
 from secagg.protocols._masking.plan import MaskingPlan
 from secagg.protocols.secagg_plus import SecAggPlus
 from secagg.types import SERVER, client

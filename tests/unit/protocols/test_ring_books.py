@@ -2,75 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from unit.protocols.ring import (
-    COUNT,
-    DEGREE,
-    ME,
-    NAMED,
-    RingCase,
-    RingTable,
-    books,
-    round_bytes,
-)
-from unit.protocols.table import (
-    bits,
-    changed,
-    flipped,
-    refuse,
-    replaced,
-)
+from unit.protocols.ring import COUNT, DEGREE, ME, RingCase, RingTable, books
+from unit.protocols.table import changed, flipped, refuse, replaced
 
 from secagg.crypto.digest import DIGEST_BYTES
-from secagg.crypto.signing import SIGNATURE_BYTES, SigningKey
+from secagg.crypto.signing import SIGNATURE_BYTES
 from secagg.errors import (
-    InconsistentCohort,
     InvalidKey,
     LocalProtocolError,
     NeighbourModelMismatch,
     RemoteProtocolError,
-    ShareBindingError,
     UnauthenticatedKey,
 )
-from secagg.protocol import (
-    SimulatedBeacon,
-    model_digest,
-)
+from secagg.protocol import model_digest
 from secagg.protocols._masking.authenticated import statements
-from secagg.protocols._masking.authenticated.messages import (
-    CohortRoot,
-    CommittedBundle,
-    SignedKeyBook,
-    SignedKeys,
-)
-from secagg.protocols._masking.graph import HararyGraph
+from secagg.protocols._masking.authenticated.messages import CohortRoot, SignedKeyBook
 from secagg.protocols._masking.keyring import PublicKeys
 from secagg.protocols._masking.messages import KEY_BYTES, encode_numbers
 from secagg.protocols._masking.neighbourhood import Neighbourhood
-from secagg.types import SERVER, Secret, client
+from secagg.types import SERVER, client
 from secagg.wire import Message
-
-
-def with_beacon(value: Callable[[RingTable], bytes]) -> Callable[[RingTable, Any], Message]:
-    return lambda table, book: changed(book, beacon=value(table))
-
-
-def other_beacon(table: RingTable) -> bytes:
-    return SimulatedBeacon(SigningKey(Secret(bytes(32)))).value(NAMED)
-
-
-def row(table: RingTable, number: int) -> SignedKeys:
-    return table.server._advertised[number]
 
 
 def book_with(table: RingTable, neighbours: Iterable[int], book: SignedKeyBook) -> SignedKeyBook:
     """Everything about these neighbours as they signed it, with their paths."""
     near = sorted(neighbours)
-    signed = [row(table, number) for number in near]
+    signed = [table.server._advertised[number] for number in near]
     return changed(
         book,
         neighbours=encode_numbers(near),
@@ -92,26 +53,6 @@ def of_another_seed(table: RingTable, book: SignedKeyBook) -> Message:
     raise AssertionError("no other graph")
 
 
-def one_exchanged(table: RingTable, book: SignedKeyBook) -> Message:
-    right = table.server._neighbours[ME]
-    stranger = next(n for n in range(COUNT) if n not in (*right, ME))
-    return book_with(table, [*right[1:], stranger], book)
-
-
-def second_keys(table: RingTable, book: SignedKeyBook) -> Message:
-    """A neighbour that colludes signs other keys than those under the root."""
-    other = table.server._neighbours[ME][0]
-    keys = PublicKeys(bytes(range(32)), bytes(range(1, 33)))
-    session = table.scenario.session
-    statement = statements.keys_statement(session.id, client(other), session.model_digest, keys)
-    signature = table.sign(other, statements.KEYS, statement)
-    return changed(
-        book,
-        keys=replaced(book.keys, 2 * KEY_BYTES, 0, b"".join(keys)),
-        signatures=replaced(book.signatures, SIGNATURE_BYTES, 0, signature),
-    )
-
-
 def exchanged_paths(table: RingTable, book: SignedKeyBook) -> Message:
     size = len(book.paths) // (DEGREE + 1)
     first, second = book.paths[:size], book.paths[size : 2 * size]
@@ -121,37 +62,6 @@ def exchanged_paths(table: RingTable, book: SignedKeyBook) -> Message:
 UNDER_ROOT = "the cohort root is not over the keys that came"
 PATH = 4 * DIGEST_BYTES
 BOOKS: dict[str, RingCase] = {
-    "another cohort": (
-        lambda t, b: changed(b, cohort=bits(t, *range(11))),
-        InconsistentCohort,
-        "the cohort that I signed",
-    ),
-    "another root": (
-        lambda t, b: changed(b, cohort_root=flipped(b.cohort_root)),
-        InconsistentCohort,
-        "the cohort that I signed",
-    ),
-    "no value": (with_beacon(lambda t: b""), RemoteProtocolError, f"round {NAMED} of the beacon"),
-    "half a value": (
-        with_beacon(lambda t: t.beacon.value(NAMED)[:32]),
-        RemoteProtocolError,
-        f"round {NAMED} of the beacon",
-    ),
-    "the value of the round before": (
-        with_beacon(lambda t: t.beacon.value(NAMED - 1)),
-        RemoteProtocolError,
-        f"round {NAMED} of the beacon",
-    ),
-    "the value of the next round": (
-        with_beacon(lambda t: t.beacon.value(NAMED + 1)),
-        RemoteProtocolError,
-        f"round {NAMED} of the beacon",
-    ),
-    "another beacon's value": (
-        with_beacon(other_beacon),
-        RemoteProtocolError,
-        f"round {NAMED} of the beacon",
-    ),
     "a neighbour fewer": (
         lambda t, b: book_with(t, t.server._neighbours[ME][1:], b),
         RemoteProtocolError,
@@ -161,11 +71,6 @@ BOOKS: dict[str, RingCase] = {
         lambda t, b: book_with(t, range(1, COUNT), b),
         RemoteProtocolError,
         "expected 4 neighbours, got 11",
-    ),
-    "one neighbour exchanged": (
-        one_exchanged,
-        RemoteProtocolError,
-        "the neighbours that the graph gives me",
     ),
     "the neighbours of another seed": (
         of_another_seed,
@@ -182,7 +87,6 @@ BOOKS: dict[str, RingCase] = {
         UnauthenticatedKey,
         "not a valid signature",
     ),
-    "keys that are not those under the root": (second_keys, RemoteProtocolError, UNDER_ROOT),
     "no paths": (
         lambda t, b: changed(b, paths=b""),
         RemoteProtocolError,
@@ -195,11 +99,6 @@ BOOKS: dict[str, RingCase] = {
     ),
     "another first path": (
         lambda t, b: changed(b, paths=flipped(b.paths)),
-        RemoteProtocolError,
-        UNDER_ROOT,
-    ),
-    "another last path": (
-        lambda t, b: changed(b, paths=flipped(b.paths, -1)),
         RemoteProtocolError,
         UNDER_ROOT,
     ),
@@ -220,21 +119,6 @@ def test_the_book_that_is_made_again_is_as_it_was() -> None:
     table = books()
     book = table.take(SignedKeyBook, ME)
     assert book_with(table, table.server._neighbours[ME], book) == book
-
-
-def test_the_graph_is_that_of_root_and_value() -> None:
-    table = books()
-    shown, value = table.ring_client(ME), table.beacon.value(NAMED)
-    seed = statements.graph_seed(
-        table.scenario.session.id,
-        shown._cohort,
-        shown._cohort_root,
-        round_bytes(NAMED),
-        value,
-    )
-    graph = HararyGraph(COUNT, DEGREE, seed)
-    for number in range(COUNT):
-        assert table.server._neighbours[number] == list(graph.neighbours(number))
 
 
 def test_a_neighbour_with_another_model_is_named() -> None:
@@ -270,25 +154,3 @@ def test_a_book_before_a_root_was_signed_waits_for_ever(phase: str) -> None:
     assert party.when(book, SERVER) == "early"
     with pytest.raises(LocalProtocolError, match="is early"):
         party.handle(book, SERVER)
-
-
-def test_shares_dealt_under_another_root_are_the_servers_lie() -> None:
-    """Of two cohort roots each half of the clients signs one; neither half opens the other's."""
-    first, second = RingTable(), RingTable()
-    second.beacon_round = 2
-    for table in (first, second):
-        table.start().until(CommittedBundle)
-    assert first.server._tree.root == second.server._tree.root
-    assert first.client(ME)._transcript != second.client(ME)._transcript
-    mine = first.take(CommittedBundle, ME)
-    near = first.server._neighbours[ME]
-    # The same four clients, as they dealt where another round was named.
-    dealt = [second.server._dealt[number] for number in near]
-    foreign = changed(
-        mine,
-        seed_commitments=b"".join(one.seed_commitment for one in dealt),
-        signatures=b"".join(one.signature for one in dealt),
-        sealed=flipped(mine.sealed),
-    )
-    words = f"the shares of client {near[0]} are not what it dealt"
-    refuse(first, foreign, ShareBindingError, words)

@@ -5,37 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.protocols.ring import (
-    COUNT,
-    ME,
-    NAMED,
-    RingTable,
-    roots,
-    round_bytes,
-)
-from unit.protocols.table import (
-    Table,
-    changed,
-)
+from unit.protocols.ring import COUNT, ME, NAMED, RingTable, roots, round_bytes
+from unit.protocols.table import Table, changed
 
 from secagg.crypto.merkle import MerkleTree, padded
-from secagg.errors import (
-    BeaconPassed,
-    DuplicateMessage,
-)
-from secagg.protocol import (
-    Accuse,
-    BeaconHead,
-    Fail,
-    Party,
-    Remember,
-    Send,
-)
+from secagg.errors import BeaconPassed, DuplicateMessage
+from secagg.protocol import Accuse, BeaconHead, Fail, Party, Remember, Send
 from secagg.protocols._masking.authenticated import statements
-from secagg.protocols._masking.authenticated.messages import (
-    CohortRoot,
-    SignedKeys,
-)
+from secagg.protocols._masking.authenticated.messages import CohortRoot, SignedKeys
 from secagg.protocols._masking.authenticated.ring import READING_LAG
 from secagg.protocols._masking.keyring import PublicKeys
 from secagg.runner import Faults
