@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -101,6 +102,10 @@ def masked(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{_UNIT}/protocols/test_{name}.py" for name in names)
 
 
+class NotRun(SystemExit):
+    """Tests that neither passed nor failed."""
+
+
 class Tree:
     """A copy of the checkout, as it is, in which one file at a time is another."""
 
@@ -158,7 +163,7 @@ class Tree:
             return None
         found = re.search(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", done.stdout, re.MULTILINE)
         if done.returncode != 1 or found is None or "::" not in found[1]:
-            raise SystemExit(f"the tests could not be run:\n{done.stdout[-4000:]}{done.stderr}")
+            raise NotRun(f"the tests could not be run:\n{done.stdout[-4000:]}{done.stderr}")
         return found[1]
 
     def _pytest(
@@ -191,9 +196,10 @@ def known(result: dict[str, Any]) -> dict[str, str]:
 def noticed_by(tree: Tree, site: Site, last: str | None, unit_only: bool = False) -> str | None:
     """The test that notices that a check is out; first the one that did the last time is asked."""
     if last is not None and (ROOT / last.split("::")[0]).exists():
-        by = tree.noticed(site, (last,))
-        if by is not None:
-            return by
+        # It may have another name by now.
+        with suppress(NotRun):
+            if (by := tree.noticed(site, (last,))) is not None:
+                return by
     for tests in concerning(site.file):
         if unit_only and tests in _LATER:
             continue
