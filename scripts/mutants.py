@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -101,19 +102,31 @@ def masked(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{_UNIT}/protocols/test_{name}.py" for name in names)
 
 
+def git(*words: str) -> str:
+    """What git says about the checkout."""
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def commit() -> str:
+    """What the copy is made of; the result, and the page made from it, do not count as changes."""
+    written = [f":!{RESULT.relative_to(ROOT)}", ":!docs/mutants.md"]
+    changes = git("status", "--porcelain", "--", ".", *written)
+    return git("rev-parse", "HEAD").strip() + ("+changes" if changes else "")
+
+
+class NotRun(SystemExit):
+    """Tests that neither passed nor failed."""
+
+
 class Tree:
     """A copy of the checkout, as it is, in which one file at a time is another."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._passing: set[tuple[str, ...]] = set()
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
         for name in filter(None, listed.split("\0")):
             if (ROOT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -158,7 +171,7 @@ class Tree:
             return None
         found = re.search(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", done.stdout, re.MULTILINE)
         if done.returncode != 1 or found is None or "::" not in found[1]:
-            raise SystemExit(f"the tests could not be run:\n{done.stdout[-4000:]}{done.stderr}")
+            raise NotRun(f"the tests could not be run:\n{done.stdout[-4000:]}{done.stderr}")
         return found[1]
 
     def _pytest(
@@ -191,9 +204,10 @@ def known(result: dict[str, Any]) -> dict[str, str]:
 def noticed_by(tree: Tree, site: Site, last: str | None, unit_only: bool = False) -> str | None:
     """The test that notices that a check is out; first the one that did the last time is asked."""
     if last is not None and (ROOT / last.split("::")[0]).exists():
-        by = tree.noticed(site, (last,))
-        if by is not None:
-            return by
+        # It may have another name by now.
+        with suppress(NotRun):
+            if (by := tree.noticed(site, (last,))) is not None:
+                return by
     for tests in concerning(site.file):
         if unit_only and tests in _LATER:
             continue
@@ -220,11 +234,10 @@ def results_of(
     return rows
 
 
-def write(files: dict[str, Any], build: machine.Build, started: str, words: Sequence[str]) -> None:
+def write(files: dict[str, Any], started: str, words: Sequence[str]) -> None:
     """Keep the result, in the order of the files."""
     document = {
         "schema": "secagg.mutants/1",
-        "secagg": msgspec.to_builtins(build),
         "machine": msgspec.to_builtins(machine.machine()),
         "versions": machine.versions(),
         "started": started,
@@ -245,18 +258,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     before = known(result)
     files = options.only or CHECKED
-    build, started = machine.build(), machine.now()
+    at, started = commit(), machine.now()
     os.nice(10)
     done: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="secagg-mutants-") as folder:
         tree = Tree(Path(folder).resolve())
         for file in files:
             rows = results_of(tree, file, before, options.unit)
-            done[file] = {"commit": build.commit, "checks": rows}
+            done[file] = {"commit": at, "checks": rows}
             if options.write:
                 # After every file, for it takes long.
-                files_kept = {**result.get("files", {}), **done}
-                write(files_kept, build, started, words)
+                write({**result.get("files", {}), **done}, started, words)
     survivors = [
         row["name"]
         for facts in done.values()

@@ -135,7 +135,6 @@ class Ledger:
                 sessions as a round may have.
             LedgerUnavailable: it could not be written.
         """
-        self._check_usable()
         if session in self._lives:
             raise self._refused(f"session {_short(session)} was opened before")
         if self.answered(training_round):

@@ -219,6 +219,9 @@ def test_a_lost_key_loses_its_session_and_no_other() -> None:
     with pytest.raises(SessionLost, match="expected a key of 32 bytes, got none"):
         ledger.records(FIRST)
     assert ledger.records(SECOND) == []
+    storage.stored[FIRST]["key"] = key[:-1]
+    with pytest.raises(SessionLost, match="expected a key of 32 bytes, got 31 bytes"):
+        ledger.records(FIRST)
     storage.stored[FIRST]["key"] = bytes(32)
     with pytest.raises(SessionLost, match="does not open with the session's key"):
         ledger.records(FIRST)
@@ -329,6 +332,10 @@ def test_bad_arguments() -> None:
         opened(storage, SESSION, cap=0)
     with pytest.raises(ParameterError, match="32 bytes, got 31"):
         Ledger.create(MemoryStorage(), owner_of(SESSION), Secret(bytes(31)), SystemRng())
+    with pytest.raises(ParameterError, match="32 bytes, got 31"):
+        Ledger.open(
+            storage, owner_of(SESSION), Secret(bytes(31)), SystemRng(), sessions_per_round=1
+        )
 
 
 class FullStorage(MemoryStorage):
