@@ -98,15 +98,23 @@ class Endpoint(ABC):
     Attributes:
         me: the party.
         session: the id of the session, 32 bytes; a name for its messages, nothing secret.
+        largest_message: bytes of any message from or to a client, at most, so that a channel need
+            not take more.
         done: whether nothing more will happen here.
         failure: why there is no result, once `done`; None if there is one.
     """
 
     def __init__(
-        self, party: Party, session: Session, timer: Timer, beacon: BeaconSource | None
+        self,
+        protocol: Protocol,
+        session: Session,
+        party: Party,
+        timer: Timer,
+        beacon: BeaconSource | None,
     ) -> None:
         self.me = party.me
         self.session = session.id
+        self.largest_message = max(protocol.traffic(session.plan))
         self.done = False
         self.failure: SecaggError | None = None
         self._party = party
@@ -283,10 +291,13 @@ class Endpoint(ABC):
         try:
             for effect in decide():
                 self._act(effect)
-        except LocalProtocolError:
+        except BaseException as error:
+            if isinstance(error, SecaggError) and not isinstance(error, LocalProtocolError):
+                self._fail(_bare(error))
+                return
+            # A bug, or an interrupt: half of an event may have happened.
+            self._fail(RoundFailed(f"{type(error).__name__} inside"))
             raise
-        except SecaggError as error:
-            self._fail(_bare(error))
 
     def _act(self, effect: Effect) -> None:
         match effect:

@@ -110,7 +110,7 @@ class ClientEndpoint(Endpoint):
             party = self._keeper.party
         if self._vector is None and party.needs_input:
             raise InputError("expected an update, got None: this session started without one")
-        super().__init__(party, session, timer, beacon)
+        super().__init__(protocol, session, party, timer, beacon)
 
     def check(self) -> None:
         """Say that this client did its part. Whether the server has a mean it cannot know.

@@ -105,7 +105,7 @@ class ServerEndpoint(Endpoint):
             ClientPolicy(),
             kept,
         )
-        super().__init__(party, session, timer, beacon)
+        super().__init__(protocol, session, party, timer, beacon)
         self.refusals: deque[Refusal] = deque(maxlen=KEPT_REFUSALS)
         self.refused = 0
         self._repeats: Counter[PartyId] = Counter()

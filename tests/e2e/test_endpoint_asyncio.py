@@ -125,7 +125,7 @@ async def play(
         for who in silent:
             # It would wait until its own patience ends.
             tasks[who].cancel()
-        return results + await asyncio.gather(*tasks.values(), return_exceptions=True)
+        return [*results, *await asyncio.gather(*tasks.values(), return_exceptions=True)]
 
 
 def run(

@@ -13,6 +13,7 @@ from secagg.endpoint.server import KEPT_REFUSALS, REPEATS
 from secagg.errors import (
     DecodeError,
     DuplicateMessage,
+    LocalProtocolError,
     NeighbourModelMismatch,
     RemoteProtocolError,
     SecaggError,
@@ -244,3 +245,26 @@ def test_a_server_takes_anything(data: st.DataObject) -> None:
         federation.check(server)
     else:
         assert isinstance(server.failure, SecaggError)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, LocalProtocolError])
+def test_a_bug_or_an_interrupt_inside_ends_it(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    federation = Federation("secagg")
+    server = federation.server()
+    server.start(0.0)
+    words = first_words(federation)
+
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(server._party, "handle", broken)
+    with pytest.raises(error):
+        server.receive(client(0), words[client(0)], 1.0)
+    assert server.done
+    assert str(server.failure) == f"{error.__name__} inside"
+    monkeypatch.undo()
+    for who in federation.clients:
+        assert server.receive(who, words[who], 2.0) == []
+    assert server.phase == "failed"

@@ -49,6 +49,10 @@ def test_the_mean_of_all(name: str, level: Level) -> None:
         assert channel.ends[who].done
         assert channel.ends[who].failure is None
     assert server_of(channel).refused == 0
+    sizes = [
+        len(data) for sender, (to, data) in channel.sent if {sender, to} & {*federation.clients}
+    ]
+    assert 0 < max(sizes) <= server_of(channel).largest_message
     # Nobody had to wait.
     assert channel.now == 100.0
 
