@@ -1,7 +1,9 @@
 """What a round of this library costs: codec and parties, driven by `secagg.runner`.
 
-Level curious, no transcript. A client's CPU seconds are those of this process, in encoding its
-update and in decoding, handling and encoding messages; the server's include decoding the mean.
+Level curious unless told otherwise, no transcript. A client's CPU seconds are those of this
+process, in encoding its update and in decoding, handling and encoding messages; the server's
+include decoding the mean. At level malicious a client's ledger, in memory, is in its seconds;
+drawing identities is in nobody's.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from secagg import protocols
 from secagg.codec import Codec
 from secagg.crypto.rng import StreamRng, seeded
 from secagg.errors import ParameterError
-from secagg.protocol import Session, Task
+from secagg.protocol import Level, Session, Task
 from secagg.protocols._masking.plan import MaskingPlan
 from secagg.runner import Faults, run
 from secagg.types import SERVER, PartyId, Ring, RingVector, client
@@ -80,7 +82,13 @@ def codec(length: int, fraction_bits: int) -> Codec:
 
 
 def plan(
-    chosen: Codec, clients: int, *, corrupt: Decimal, dropout: Decimal, shares: int | None
+    chosen: Codec,
+    clients: int,
+    *,
+    corrupt: Decimal,
+    dropout: Decimal,
+    shares: int | None,
+    level: Level = Level.CURIOUS,
 ) -> MaskingPlan:
     """The plan in which a secret has at least this many shares, by parameters that are safe.
 
@@ -94,6 +102,7 @@ def plan(
         corrupt: fraction that may collude.
         dropout: fraction that may vanish.
         shares: of a secret, the owner's included; None for the complete graph.
+        level: the server that is withstood.
 
     Raises:
         ParameterError: no sparse graph does.
@@ -105,6 +114,7 @@ def plan(
             clients=tuple(client(number) for number in range(clients)),
             length=chosen.vector_length,
             bound=chosen.bound,
+            level=level,
             corrupt=corrupt,
             dropout=dropout,
             sigma=sigma,

@@ -14,17 +14,17 @@ import os
 import pstats
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from typing import Any, Final
 
 import ours
 import record
 import updates
+import watching
 
 from secagg import kernels
-from secagg.runner import seat
-from secagg.types import Role
+from secagg.types import PartyId, Role
 
 FRACTION_BITS: Final = 18
 CASES: Final = {
@@ -51,27 +51,18 @@ class Recorder:
     def __init__(self) -> None:
         self.profiles = {role: cProfile.Profile() for role in (Role.CLIENT, Role.SERVER)}
 
+    def recording(self) -> AbstractContextManager[None]:
+        """Profile every party while it is on the clock."""
+        return watching.parties(self._profiled)
+
     @contextmanager
-    def recording(self) -> Iterator[None]:
-        """Profile every seat while it is on the clock."""
-        original = seat.Seat.on_the_clock
-        profiles = self.profiles
-
-        @contextmanager
-        def watched(self: seat.Seat) -> Iterator[None]:
-            with original(self):
-                profile = profiles[self.me.role]
-                profile.enable()
-                try:
-                    yield
-                finally:
-                    profile.disable()
-
-        seat.Seat.on_the_clock = watched  # type: ignore[method-assign]
+    def _profiled(self, party: PartyId) -> Iterator[None]:
+        profile = self.profiles[party.role]
+        profile.enable()
         try:
             yield
         finally:
-            seat.Seat.on_the_clock = original  # type: ignore[method-assign]
+            profile.disable()
 
 
 def shares(profile: cProfile.Profile) -> dict[str, float]:

@@ -86,13 +86,19 @@ def _contestants(settings: Settings) -> list[tuple[str, Level]]:
             levels = protocols.get(name).levels
         except UnavailableError:
             continue
-        if settings.level in levels and levels.get(Level.CURIOUS) != levels[settings.level]:
+        here = levels.get(settings.level)
+        if here is None or (here.guarantees.experimental and not settings.experimental):
+            continue
+        if levels.get(Level.CURIOUS) != here:
             chosen.append((name, Level.CURIOUS))
     return chosen
 
 
 def _compare(settings: Settings, notify: Notify, processes: ExitStack) -> Comparison:
-    entries = [_Entry(name, level, processes) for name, level in _contestants(settings)]
+    entries = [
+        _Entry(name, level, settings.experimental, processes)
+        for name, level in _contestants(settings)
+    ]
     federated: list[float | None] = []
     pooled: list[float | None] = []
     first: Workload | None = None
@@ -167,7 +173,7 @@ class _Entry:
     Its isolated role, if any, is in one process for all of them.
     """
 
-    def __init__(self, name: str, level: Level, processes: ExitStack) -> None:
+    def __init__(self, name: str, level: Level, experimental: bool, processes: ExitStack) -> None:
         self.row = Row(protocol=name, level=level)
         self.protocol: Protocol | None = None
         self.contender: Contender | None = None
@@ -184,6 +190,9 @@ class _Entry:
             if level not in self.protocol.levels:
                 offered = ", ".join(self.protocol.levels)
                 self.row.status, self.row.reason = NOT_OFFERED, f"it offers level {offered}"
+            elif self.protocol.guarantees(level).experimental and not experimental:
+                self.row.status = NOT_OFFERED
+                self.row.reason = f"experimental at level {level}: name it with --protocols"
 
     @property
     def name(self) -> str:

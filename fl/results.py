@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         dropout: fraction of the clients that every plan must be able to lose.
         lose: fraction of the clients that really vanish in every round, rounded down.
         workers: processes that encrypt and decrypt for bfv and ckks; 1 is the caller's own.
+        experimental: whether protocols are run at a level for which they have no published proof.
 
     Raises:
         ParameterError: on construction, for settings that mean nothing.
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dropout: Decimal = Decimal("0.1")
     lose: Decimal = Decimal("0.1")
     workers: int = 1
+    experimental: bool = True
 
     def __post_init__(self) -> None:
         if not self.protocols:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from secagg import protocols
-from secagg.protocol import Level
+from secagg.protocol import Level, Offering
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "performance.md"
@@ -53,6 +53,21 @@ COSTS: Final = {
 }
 """What a client and the others compute, by protocol: n clients, d elements, k neighbours."""
 
+AT_MALICIOUS: Final = {
+    "secagg": (
+        "with k = n - 1: as secagg_plus at malicious",
+        "as secagg_plus at malicious, with k = n - 1",
+    ),
+    "secagg_plus": (
+        "as at curious, with AES-256-CTR and 112 bytes sealed; and 6 Ed25519 signatures (secagg:"
+        " 5), k + t - 1 verifications, 4 k + 2 HKDF for commitments, a Merkle tree of k + 1 leaves,"
+        " and another or k + 1 audit paths",
+        "as at curious, with AES-256-CTR; and 6 verifications per client (secagg: 5), a Merkle tree"
+        " of k + 1 leaves for each, one HKDF for every share revealed",
+    ),
+}
+"""The same at level malicious, where a protocol offers more there than at curious."""
+
 RATIOS: Final = (
     ("masks, AES-128, 32-bit lanes", "of_ceiling", 0.90),
     ("masks, AES-128, 32-bit lanes", "over_rival", 2.2),
@@ -62,6 +77,13 @@ RATIOS: Final = (
     ("masks, AES-128, 32-bit lanes, 2 threads", "of_ceiling", 1.8),
 )
 """What the kernels are meant to reach."""
+
+MALICIOUS_GOALS: Final = {
+    "client_ratio": "client CPU over curious",
+    "client_seconds": "client CPU, s",
+    "bytes_ratio": "bytes of a client over curious",
+}
+"""What benchmarks/malicious_cost.py has goals for."""
 
 REASONS: Final = {
     "encode, nearest + mask, scale 2^k": (
@@ -221,18 +243,82 @@ def formulas() -> Iterator[str]:
         " protocols` prints the bytes of every message exactly; a test holds the messages to them."
     )
     yield ""
-    if set(COSTS) != set(protocols.names()):
-        raise SystemExit(f"formulas are missing or too many: {set(COSTS) ^ set(protocols.names())}")
-    rows = (
-        (
-            name,
-            *COSTS[name],
-            protocols.get(name).at(Level.CURIOUS).traffic_formula.replace("|", "\\|"),
-        )
-        for name in protocols.names()
-    )
+    rows = []
+    for name in protocols.names():
+        levels = protocols.get(name).levels
+        rows.append((name, *COSTS[name], bytes_of(levels[Level.CURIOUS])))
+        if (offered := levels.get(Level.MALICIOUS)) not in (None, levels[Level.CURIOUS]):
+            rows.append((f"{name} at malicious", *AT_MALICIOUS[name], bytes_of(offered)))
+    expected = {*COSTS, *(f"{name} at malicious" for name in AT_MALICIOUS)}
+    if expected != {row[0] for row in rows}:
+        raise SystemExit(f"formulas are missing or too many: {expected ^ {row[0] for row in rows}}")
     heads = ("protocol", "a client computes", "the others compute", "a client's bytes")
     yield from table(heads, rows, 0)
+
+
+def bytes_of(offering: Offering) -> str:
+    return offering.traffic_formula.replace("|", "\\|")
+
+
+def malicious(facts: Facts) -> Iterator[str]:
+    yield "## What it costs to withstand a server that lies"
+    yield ""
+    clients, counts = facts["settings"]["clients"], facts["counts"]["malicious"]
+    micros = {name: f"{value * 1e6:.0f} µs" for name, value in facts["operation_seconds"].items()}
+    floor = facts["floor_seconds"]["malicious"]
+    yield (
+        f"`secagg` on the complete graph of {clients} clients at level malicious next to curious:"
+        " CPU of a client, the median over the clients and then over the rounds, with its codec"
+        " and, at malicious, its ledger in memory. docs/malicious.md says what is done for it."
+    )
+    yield ""
+    rows: list[tuple[str, ...]] = []
+    for case in facts["cases"]:
+        for level in ("curious", "malicious"):
+            found = case["levels"][level]
+            rows.append(
+                (
+                    f"{case['length']:,}",
+                    level,
+                    f"{found['client_seconds'] * 1e3:.1f}",
+                    f"{facts['floor_seconds'][level] * 1e3:.1f}",
+                    f"{found['server_seconds'] * 1e3:.0f}",
+                    f"{found['up'] / 1e6:.3f}",
+                    f"{found['down'] / 1e6:.3f}",
+                )
+            )
+    heads = (
+        "elements",
+        "level",
+        "client, ms",
+        "of it curves, ms",
+        "server, ms",
+        "up, MB",
+        "down, MB",
+    )
+    yield from table(heads, rows, 5)
+    goals = [
+        (
+            f"{case['length']:,}",
+            MALICIOUS_GOALS[name],
+            f"{most:g}",
+            f"{case[name]:.3g}",
+            "reached" if case[name] <= most else "MISSED",
+        )
+        for case in facts["cases"]
+        for name, most in case["goals"].items()
+    ]
+    yield from table(("elements", "goal", "at most", "measured", ""), goals, 0)
+    yield (
+        f"A client signs {counts['sign']} times, verifies {counts['verify']} signatures and makes"
+        f" {counts['agree']} key agreements, counted in a round. Timed in the same process, one"
+        f" signature takes {micros['sign']}, one verification {micros['verify']}, one agreement"
+        f" {micros['agree']}: together {floor * 1e3:.1f} ms, below which no client gets with these"
+        " curves and this library."
+    )
+    yield ""
+    yield origin(facts)
+    yield ""
 
 
 def growth(facts: Facts) -> Iterator[str]:
@@ -326,6 +412,7 @@ def document() -> str:
         *formulas(),
         *kernels(read("speed")),
         *rivals(names),
+        *malicious(read("malicious-cost")),
         *growth(read("growth")),
         *profile(read("profile")),
         *memory(read("server-memory")),

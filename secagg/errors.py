@@ -152,7 +152,7 @@ class InconsistentCohort(RemoteProtocolError):
 
 
 class BeaconPassed(RemoteProtocolError):
-    """A graph is to be drawn from a round of the public beacon that was known before the keys."""
+    """A graph is to be drawn from a round of the public beacon that may be known already."""
 
 
 class ShareDisputed(RemoteProtocolError):
@@ -328,3 +328,31 @@ class RoundFailed(SecaggError):
 
 class EnclaveLost(RoundFailed):
     """An enclave's process died, hung, or spoke nonsense. The round in it is lost, for good."""
+
+
+class HonestStateRead(SecaggError):
+    """An attack reached for what only an honest party has.
+
+    Attributes:
+        party: whose.
+        name: of the attribute.
+    """
+
+    def __init__(self, party: PartyId, name: str) -> None:
+        super().__init__(
+            f"{party} is honest: expected to see its messages only, {name!r} was asked for"
+        )
+        self.party = party
+        self.name = name
+
+
+class AttackCheats(VerificationError):
+    """The source of an attack uses more than its adversary has.
+
+    Attributes:
+        findings: each with file, line and what is done there.
+    """
+
+    def __init__(self, findings: tuple[str, ...]) -> None:
+        super().__init__("; ".join(findings))
+        self.findings = findings

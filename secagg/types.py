@@ -43,9 +43,12 @@ DECRYPTOR: Final = PartyId(Role.DECRYPTOR, 0)
 ENCLAVE: Final = PartyId(Role.ENCLAVE, 0)
 
 
+_CLIENT: Final = Role.CLIENT
+
+
 def client(number: int) -> PartyId:
     """The client at this index of the roster."""
-    return PartyId(Role.CLIENT, number)
+    return PartyId(_CLIENT, number)
 
 
 class Ring(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

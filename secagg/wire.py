@@ -166,6 +166,9 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 class MessageTable:
     """The messages of one protocol, by kind.
 
+    Attributes:
+        messages: as given; a client's in the order in which it sends them.
+
     Raises:
         TypeError: two messages share a kind, or a field has a default.
     """

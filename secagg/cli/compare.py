@@ -95,7 +95,8 @@ def command(
     bytes per round, the dropouts survived, and whom its users must trust.
 
     At --level malicious every protocol that offers it is shown at level curious as well, with what
-    the difference costs; the others are shown as not offered.
+    the difference costs; the others are shown as not offered, and so is one that is experimental at
+    that level unless it is named.
 
     A round that a protocol aborts, or a plan that it refuses, is shown with the reason; the command
     then ends with 4.
@@ -106,6 +107,7 @@ def command(
         raise click.UsageError("--length is for random vectors: it goes without --data")
     settings = Settings(
         protocols=names or protocols.names(),
+        experimental=bool(names),
         data=data or DEFAULT_DATA,
         length=length,
         clients=clients,

@@ -27,6 +27,7 @@ STEPS: Final = {
     "MaskedVector": "vectors added",
     "UnmaskShares": "answers",
     "SignedKeys": "keys advertised",
+    "CohortSignature": "cohort signed",
     "CommittedShares": "shares dealt",
     "SignedVector": "vectors added",
     "SurvivorSignature": "survivors signed",

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from functools import lru_cache
 from typing import Final
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from secagg.crypto.digest import encode_party, join_framed
 from secagg.types import PartyId, Secret
 
 _LABEL: Final = b"secagg kdf v1"
-_BLOCK: Final = 32
+_COMMITMENT_BYTES: Final = 32
 
 
 class Purpose(Enum):
@@ -93,7 +92,9 @@ def commit(
         parties: as in `derive`.
         details: as in `derive`.
     """
-    return _hkdf(opening, context, _info(purpose, parties, details, _BLOCK), _BLOCK)
+    return _hkdf(
+        opening, context, _info(purpose, parties, details, _COMMITMENT_BYTES), _COMMITMENT_BYTES
+    )
 
 
 def _info(
@@ -107,20 +108,4 @@ def _info(
 
 
 def _hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
-    # `cryptography` has all of RFC 5869 as one object, which costs more than its two HMACs.
-    extract = _extractor(salt).copy()
-    extract.update(secret)
-    key = extract.finalize()
-    output = block = b""
-    for counter in range(1, -(-length // _BLOCK) + 1):
-        expand = HMAC(key, _SHA256)
-        expand.update(block + info + bytes((counter,)))
-        block = expand.finalize()
-        output += block
-    return output[:length]
-
-
-@lru_cache(maxsize=16)
-def _extractor(salt: bytes) -> HMAC:
-    """HMAC under a salt, which is public, and the same for thousands of derivations."""
-    return HMAC(salt, _SHA256)
+    return HKDF(algorithm=_SHA256, length=length, salt=salt, info=info).derive(secret)

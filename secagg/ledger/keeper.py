@@ -27,10 +27,11 @@ class Keeper:
     """One party of one session, and the ledger that remembers for it.
 
     A driver calls `begin` once, `handle` for every event that `party.when` calls "now", and carries
-    out what they return, in order. Nothing that they return still has to be remembered.
+    out what they return, in order. Nothing that they return still has to be remembered. After each
+    it asks `party.wants`, and reads the public beacon if that says so.
 
     Attributes:
-        party: for `when`, `open`, `resume` and `seal`; its events go through `handle`.
+        party: for `when`, `wants`, `open`, `resume` and `seal`; its events go through `handle`.
     """
 
     def __init__(

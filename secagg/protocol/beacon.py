@@ -1,7 +1,14 @@
 """A public randomness beacon: rounds with values that nobody knows before their time.
 
 A party never asks a beacon itself. Its driver reads rounds and values, and gives them to the party
-as events; the party checks a value by what it brings along.
+as events (`BeaconHead`, `BeaconValue`); the party checks a value by what it brings along. That a
+value came in its time nobody can check afterwards, so the newest round is read by each party's own
+driver, and never from the server.
+
+What a beacon is trusted for: that nobody, the server and the clients that collude with it included,
+knows a value, or anything about it, before its round, or has a choice among several. It need not
+be trusted with anything else: a beacon that falls silent ends sessions, and one that tells two
+parties two values for one round keeps them from understanding each other.
 """
 
 from __future__ import annotations
@@ -19,7 +26,10 @@ _CONTEXT: Final = "SIMULATED beacon"
 
 
 class Beacon(ABC):
-    """What a party needs to know of the beacon that it trusts."""
+    """What a party needs to know of the beacon that it trusts.
+
+    Of every round at most one value may pass the check, or whoever makes the others chooses.
+    """
 
     @abstractmethod
     def check(self, number: int, value: bytes) -> None:
@@ -31,7 +41,11 @@ class Beacon(ABC):
 
 
 class SignedBeacon(Beacon):
-    """A beacon whose values are Ed25519 signatures of the round's number, which are unique.
+    """A beacon whose values are Ed25519 signatures of the round's number.
+
+    Nobody can turn one such signature into another, but whoever holds the key could make several of
+    one round. A beacon to rely on has no such holder: its key is shared among many, and its
+    signatures are unique (BLS).
 
     Args:
         public: the beacon's key.

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from secagg.errors import SecaggError
+from secagg.errors import LocalProtocolError, SecaggError
+from secagg.protocol.beacon import VALUE_BYTES
 from secagg.types import PartyId, RingVector
 from secagg.wire import Message
+
+LARGEST_ROUND: Final = (1 << 63) - 1
+"""No beacon comes so far; a few rounds more still fit into the eight bytes of a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +36,46 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class BeaconHead:
-    """The newest round of the public beacon, read by the driver when the party came to want it.
+    """The newest round of the public beacon, by the party's own reading.
 
-    One that was read before then would make a round look as if it were still to come.
+    What a driver must do, because no party can check it:
+
+    * read it when `Party.wants` says so, and not before: a reading kept from earlier, or repeated
+      for a party that was restored, makes rounds that have come look as if they were still to come;
+    * from relays of the beacon, or by its own clock, never from the server or by the server's
+      word. Of several readings the largest counts: one too small can expose the client, one too
+      large only ends the session for it.
+
+    A reading may be one round behind the beacon; clients reckon with that, and with no more.
+
+    Raises:
+        LocalProtocolError: on construction, for a number that no round has.
     """
 
     round: int
 
+    def __post_init__(self) -> None:
+        _check_round(self.round)
+
 
 @dataclass(frozen=True, slots=True)
 class BeaconValue:
-    """What the public beacon said in the round that the party waits for."""
+    """What the public beacon said in the round that the party waits for (`Party.beacon_round`).
+
+    Raises:
+        LocalProtocolError: on construction, for a number that no round has, or a value larger
+            than that of any beacon.
+    """
 
     round: int
     value: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _check_round(self.round)
+        if len(self.value) > VALUE_BYTES:
+            raise LocalProtocolError(
+                f"a beacon's value has at most {VALUE_BYTES} bytes, got {len(self.value)}"
+            )
 
 
 Event: TypeAlias = Message | Input | Deadline | BeaconHead | BeaconValue
@@ -105,3 +135,8 @@ class Fail:
 
 Effect: TypeAlias = Send | Accuse | Remember | Done | Fail
 Effects: TypeAlias = Iterable[Effect]
+
+
+def _check_round(number: int) -> None:
+    if not 0 <= number <= LARGEST_ROUND:
+        raise LocalProtocolError(f"a round lies in 0..{LARGEST_ROUND}, got {number}")

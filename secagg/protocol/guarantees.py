@@ -84,3 +84,13 @@ class Guarantees:
     validity: Validity
     evidence: Evidence
     source: str
+
+    @property
+    def experimental(self) -> bool:
+        """Whether a lying server is said to be withstood without a published proof.
+
+        Nobody gets that unless the protocol is named.
+        """
+        return self.adversary is Adversary.LYING_SERVER and not self.evidence.at_least(
+            Evidence.PROVED
+        )

@@ -55,7 +55,8 @@ class Identity:
         now: seconds since 1970 by the party's own clock, read by its driver when it joined.
         model_digest: `model_digest` of the model and configuration that a client received, over
             the bytes as they came. It may be missing where no lying server is withstood.
-        beacon: the public randomness that a party believes, where a graph is drawn from it.
+        beacon: the public randomness that a party believes, where a graph is drawn from it. Which
+            one is each party's own choice, never the server's word.
         admission: of the session that this is for, by the keeper of the client's ledger. It may be
             missing where no lying server is withstood.
     """

@@ -50,7 +50,7 @@ class Offering:
 
     @property
     def messages(self) -> tuple[type[Message], ...]:
-        """All messages, by kind."""
+        """All messages; a client's in the order in which it sends them."""
         return self.table.messages
 
 
@@ -130,7 +130,7 @@ class Protocol(ABC):
         """
         plan = session.plan
         offering = self.at(plan.task.level)
-        if me not in session.members or me.role not in offering.roles:
+        if me not in session.members:
             raise LocalProtocolError(f"{me} has no part in this session")
         guarantees = offering.guarantees
         _check_derived(self.plan(plan.task), plan)

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from secagg.crypto.digest import digest, encode_party
-from secagg.errors import DecodeError
+from secagg.errors import DecodeError, LocalProtocolError
 from secagg.protocol.effects import (
     BeaconHead,
     BeaconValue,
@@ -189,7 +189,8 @@ class Memory:
             if head.type == BEACON_VALUE and len(head.body) >= ROUND_BYTES:
                 number = int.from_bytes(head.body[:ROUND_BYTES], "big")
                 return BeaconValue(number, head.body[ROUND_BYTES:]), self._me
-        except ValueError as error:  # not whole lanes, or text that is no UTF-8
+        except (ValueError, LocalProtocolError) as error:
+            # Not whole lanes, text that is no UTF-8, a round or a value that no beacon has.
             raise DecodeError(f"not the record of an event: {error}") from None
         raise DecodeError(f"expected the record of an event, got type {head.type}")
 

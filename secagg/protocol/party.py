@@ -76,6 +76,7 @@ class Party(ABC):
 
     Attributes:
         phases: in order; a party only moves forward. `done` and `failed` come after them.
+        silent: those of them that have no message of their own.
         table: the messages of the protocol.
         restorable: whether a killed party may be rebuilt from its records; if not, it is lost, and
             it never asks to remember anything, because its records would hold its keys.
@@ -84,6 +85,7 @@ class Party(ABC):
     """
 
     phases: ClassVar[tuple[str, ...]]
+    silent: ClassVar[frozenset[str]] = frozenset()
     table: ClassVar[MessageTable]
     restorable: ClassVar[bool] = True
     tolerant: ClassVar[bool] = False
@@ -179,7 +181,11 @@ class Party(ABC):
         return self.takes_input and not self._input_given and not self.ended
 
     def wants(self, event: type[BeaconHead | BeaconValue]) -> bool:
-        """Whether the party waits for its driver to read this from the public beacon, now."""
+        """Whether the party waits for its driver to read this from the public beacon, now.
+
+        A driver asks after every call, and after a restore. What it owes the party when it reads
+        is said of `BeaconHead`.
+        """
         return self.phase in self._handlers.get(event, {})
 
     @property

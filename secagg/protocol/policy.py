@@ -6,7 +6,7 @@ import msgspec
 
 from secagg.crypto.signing import PUBLIC_KEY_BYTES
 from secagg.errors import ParameterError, PolicyError
-from secagg.protocol.guarantees import Adversary, Evidence, Guarantees, Level
+from secagg.protocol.guarantees import Adversary, Guarantees, Level
 from secagg.protocol.task import Plan, Roster, Session
 
 
@@ -80,11 +80,7 @@ class ClientPolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise PolicyError("sigma", f"{self.sigma} bits", f"{plan.task.sigma} bits")
         if self.protocols is not None and plan.protocol not in self.protocols:
             raise PolicyError("protocols", f"one of {sorted(self.protocols)}", repr(plan.protocol))
-        if (
-            guarantees.adversary is Adversary.LYING_SERVER
-            and not guarantees.evidence.at_least(Evidence.PROVED)
-            and self.protocols is None
-        ):
+        if guarantees.experimental and self.protocols is None:
             raise PolicyError(
                 "protocols",
                 "a published proof against a lying server, or the protocol's acceptance by name,",

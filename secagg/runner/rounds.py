@@ -67,8 +67,8 @@ def simulate(settings: Settings, notify: Notify = lambda *_: None) -> Simulation
 def lost_after(protocol: Protocol, level: Level, phase: str) -> list[int]:
     """How many messages the clients that vanish still send, one after the other.
 
-    A client that vanishes in a phase does not send the message of that phase; where there are more
-    phases than messages, it does not send its last.
+    A client that vanishes in a phase does not send the message of that phase, or, in a silent one,
+    the next; where there are more phases than messages, it does not send its last.
 
     Raises:
         ParameterError: the protocol's clients have no such phase.
@@ -77,13 +77,15 @@ def lost_after(protocol: Protocol, level: Level, phase: str) -> list[int]:
     steps = sum(message.SENDER is Role.CLIENT for message in offering.messages)
     if phase == SPREAD:
         return list(range(steps))
-    phases = offering.roles[Role.CLIENT].phases
+    role = offering.roles[Role.CLIENT]
+    phases = role.phases
     if phase not in phases:
         raise ParameterError(
             f"a client of {protocol.name} goes through {', '.join(phases)}, or vanishes in phases"
             f" that are {SPREAD}; got {phase!r}"
         )
-    return [min(phases.index(phase), steps - 1)]
+    before = phases[: phases.index(phase)]
+    return [min(sum(one not in role.silent for one in before), steps - 1)]
 
 
 def choose(recipe: Recipe, count: int) -> list[PartyId]:

@@ -350,9 +350,11 @@ class Driver:
 
     def _read_beacon(self, seat: Seat, action: _Action) -> None:
         party, beacon = seat.party, self._beacon
+        if beacon is None:
+            return
         if party.wants(BeaconHead):
             self._offer(seat, action, BeaconHead(self._beacon_round), seat.me)
-        elif party.wants(BeaconValue) and beacon is not None:
+        elif party.wants(BeaconValue):
             number = party.beacon_round
             self._beacon_round = max(self._beacon_round, number)
             self._offer(seat, action, BeaconValue(number, beacon.value(number)), seat.me)

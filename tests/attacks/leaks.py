@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from secagg.protocol import Party
+from secagg.protocols._masking.authenticated.client import AuthenticatedClient
 from secagg.protocols._masking.client import MaskingClient
 from secagg.types import Secret
 
@@ -59,8 +61,9 @@ def holds(root: object, secret: bytes) -> bool:
     return any(secret in content(item) for item in reachable(root))
 
 
-def seeds_of(party: MaskingClient) -> dict[str, bytes]:
+def seeds_of(party: Party) -> dict[str, bytes]:
     """A client's own secrets, while it has them."""
+    assert isinstance(party, MaskingClient | AuthenticatedClient)
     assert party._seed is not None
     found = {
         "party seed": party._seed.reveal(),

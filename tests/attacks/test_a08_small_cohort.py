@@ -6,48 +6,44 @@ Seen: every frame, and the corrupt client's keys.
 Goal: the victim's input, bit for bit: a sum over the victim alone, or over it and the corrupt one.
 Protection: the clients count, the plan's floor in hand: `CohortTooSmall`. The floor is at least the
 threshold, and leaves two honest inputs in the sum.
+Levels: curious, malicious.
 """
 
 from __future__ import annotations
 
-import msgspec
 import pytest
-from attacks.adversary import MASKED, Network, Seen, equal, plan_of, scenario_of
-from attacks.impersonator import impersonate, own_keys
-from attacks.server_view import ServerView, in_rows
+from attacks.checks import without
+from attacks.scenes import COMPLETE, EVERYWHERE, MASKED, network_of
 
-from secagg.errors import CohortTooSmall
-from secagg.protocols._masking.messages import (
-    ShareBundle,
-    UnmaskRequest,
-    decode_numbers,
-    encode_numbers,
+from secagg.audit.adversary import (
+    Accomplice,
+    Network,
+    Seen,
+    ServerView,
+    ask,
+    impersonate,
+    recovered,
+    without_questions,
 )
-from secagg.protocols._masking.plan import MaskingPlan
+from secagg.errors import CohortTooSmall, ParameterError
+from secagg.protocols._masking.authenticated.messages import CommittedBundle
+from secagg.protocols._masking.messages import ShareBundle, decode_numbers
 from secagg.types import RingVector, Secret, client
 from secagg.wire import Message
 
 VICTIM = 1
-
-
-def without_floor(plan: MaskingPlan) -> MaskingPlan:
-    """Takes out what a client counts by. All other checks stay."""
-    return msgspec.structs.replace(plan, smallest_cohort=1, minimum=1, threshold=1)
+# Of two the list cannot have a quorum, where there is one to have.
+SURVIVORS = ("survivor floor", "quorum size")
 
 
 def ask_about_one(network: Network, *, floor: bool) -> ServerView:
     """Everybody has sent its vector, and is told that only the victim and itself survived."""
-    network.relay = lambda seen: None if isinstance(seen.message, UnmaskRequest) else seen.message
     network.run()
-    for who in network.scenario.inputs:
-        if who.number == VICTIM:
-            continue
-        if not floor:
-            network.parties[who].plan = without_floor(plan_of(network.session))
-        failure = network.ask(who, {VICTIM, who.number})
-        assert (failure is not None) == floor
-        assert failure is None or isinstance(failure.error, CohortTooSmall)
-    return ServerView(network.session, network.seen)
+    told = {who.number: {VICTIM, who.number} for who in network.clients if who.number != VICTIM}
+    refused = ask(network, told)
+    assert set(refused) == (set(told) if floor else set())
+    assert all(isinstance(failure.error, CohortTooSmall) for failure in refused.values())
+    return ServerView.of(network)
 
 
 def sum_of_one(view: ServerView) -> RingVector:
@@ -59,71 +55,91 @@ def sum_of_one(view: ServerView) -> RingVector:
     return view.strip(VICTIM, view.rebuild("self", VICTIM), agreed)
 
 
-@pytest.mark.parametrize(("name", "count"), MASKED)
-def test_without_the_floor_a_sum_of_one_is_released(name: str, count: int) -> None:
-    scenario = scenario_of(name, count)
-    view = ask_about_one(Network(scenario), floor=False)
-    assert equal(sum_of_one(view), scenario.inputs[client(VICTIM)])
+@pytest.mark.parametrize("scene", EVERYWHERE)
+def test_without_the_floor_a_sum_of_one_is_released(
+    scene: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, *SURVIVORS)
+    network = network_of(scene, without_questions)
+    view = ask_about_one(network, floor=False)
+    assert recovered(network, VICTIM, sum_of_one(view))
 
 
-@pytest.mark.parametrize(("name", "count"), MASKED)
-def test_with_it_every_client_refuses(name: str, count: int) -> None:
-    view = ask_about_one(Network(scenario_of(name, count)), floor=True)
+@pytest.mark.parametrize("scene", EVERYWHERE)
+def test_with_it_every_client_refuses(scene: str) -> None:
+    view = ask_about_one(network_of(scene, without_questions), floor=True)
     assert not view.shares["self"]
     assert not view.shares["mask"]
+    assert not view.signatures
 
 
-@pytest.mark.parametrize(("name", "count"), MASKED)
+@pytest.mark.parametrize("scene", MASKED)
 @pytest.mark.parametrize("missing", [0, 1])
-def test_the_floor_is_exact(name: str, count: int, missing: int) -> None:
+def test_the_floor_is_exact(scene: str, missing: int) -> None:
     """The smallest sum of the plan is answered, one client fewer is not."""
-    network = Network(scenario_of(name, count))
-    network.relay = lambda seen: None if isinstance(seen.message, UnmaskRequest) else seen.message
+    network = network_of(scene, without_questions)
     network.run()
-    near = ServerView(network.session, network.seen).partners[VICTIM]
-    order = [VICTIM, *near, *(n for n in range(count) if n != VICTIM and n not in near)]
-    failure = network.ask(client(VICTIM), order[: network.scenario.plan.minimum - missing])
-    assert (failure is not None) == bool(missing)
-    assert failure is None or isinstance(failure.error, CohortTooSmall)
+    near = ServerView.of(network).partners[VICTIM]
+    numbers = [who.number for who in network.clients]
+    order = [VICTIM, *near, *(n for n in numbers if n != VICTIM and n not in near)]
+    named = order[: network.plan.minimum - missing]
+    refused = ask(network, dict.fromkeys(named, named))
+    assert (VICTIM in refused) == bool(missing)
+    assert all(isinstance(failure.error, CohortTooSmall) for failure in refused.values())
 
 
+@pytest.mark.parametrize("scene", COMPLETE)
 @pytest.mark.parametrize("floor", [False, True])
-def test_a_cohort_of_the_victim_and_a_corrupt_client(floor: bool) -> None:
-    """The victim's key book names nobody else."""
-    scenario = scenario_of("secagg", 7)
-    plan, corrupt = plan_of(scenario.session), {5: own_keys(5)}
+def test_a_cohort_of_the_victim_and_a_corrupt_client(
+    scene: str, floor: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The victim's key book names nobody else. Taken out: also the signature of that client."""
+    network = network_of(scene, present=[client(VICTIM)])
     if floor:
         with pytest.raises(CohortTooSmall):
-            impersonate(scenario, client(VICTIM), corrupt)
-    else:
-        found = impersonate(scenario, client(VICTIM), corrupt, without_floor(plan))
-        assert equal(found, scenario.inputs[client(VICTIM)])
+            impersonate(network, client(VICTIM), [5])
+        return
+    without(monkeypatch, "cohort floor", "dealer floor", "enough holders", "signed keys")
+    assert recovered(network, VICTIM, impersonate(network, client(VICTIM), [5]))
 
 
-@pytest.mark.parametrize(("name", "count"), MASKED)
+@pytest.mark.parametrize("scene", COMPLETE)
+def test_with_fewer_holders_than_the_threshold_nothing_is_dealt(
+    scene: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The floors taken out: the sharing itself refuses still."""
+    without(monkeypatch, "cohort floor", "dealer floor", "signed keys")
+    with pytest.raises(ParameterError, match="a threshold lies in"):
+        impersonate(network_of(scene, present=[client(VICTIM)]), client(VICTIM), [5])
+
+
+@pytest.mark.parametrize("scene", MASKED)
 @pytest.mark.parametrize("floor", [False, True])
-def test_shares_of_one_corrupt_client_only(name: str, count: int, floor: bool) -> None:
+def test_shares_of_one_corrupt_client_only(
+    scene: str, floor: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The victim is made to mask with nobody but a corrupt client. Everything else is honest."""
     agreed: dict[int, Secret] = {}
 
     def thin(seen: Seen) -> Message:
         bundle = seen.message
-        if seen.recipient != client(VICTIM) or not isinstance(bundle, ShareBundle):
+        if seen.recipient != client(VICTIM):
             return bundle
-        if not floor:
-            victim = network.client(VICTIM)
-            victim.plan = without_floor(victim.plan)
+        if not isinstance(bundle, ShareBundle | CommittedBundle):
+            return bundle
+        view = ServerView.of(network)
         corrupt = decode_numbers(bundle.dealers)[0]
-        victims = ServerView(network.session, network.seen).keys[VICTIM][1]
-        agreed[corrupt] = network.client(corrupt)._keys._mask_key.agree(victims)
-        return ShareBundle(encode_numbers([corrupt]), in_rows(bundle.sealed)[0])
+        agreed[corrupt] = Accomplice(network, corrupt).agree(view.keys[VICTIM][1])
+        return view.dialect.thinned(bundle, [corrupt])
 
-    network = Network(scenario_of(name, count), thin)
+    if not floor:
+        without(monkeypatch, "dealer floor", *SURVIVORS)
+    network = network_of(scene, thin)
     network.finish()
-    view = ServerView(network.session, network.seen)
+    view = ServerView.of(network)
     if floor:
         assert isinstance(network.failures[client(VICTIM)].error, CohortTooSmall)
         assert VICTIM not in view.vectors
     else:
         found = view.strip(VICTIM, view.rebuild("self", VICTIM), agreed)
-        assert equal(found, network.scenario.inputs[client(VICTIM)])
+        assert recovered(network, VICTIM, found)

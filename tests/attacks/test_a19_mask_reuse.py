@@ -5,31 +5,27 @@ machine that was copied, a device without entropy): each gives the same bytes in
 Seen: the masked vectors of both sessions.
 Goal: the difference of a client's two inputs, as y - y' = x - x'.
 Protection: every key is derived for one session: the session's id, and from round 1 on the
-transcript, is in each derivation. Two sessions differ in their nonce at least.
+transcript, is in each derivation. Two sessions differ in their nonce at least. Against one session
+that is opened twice a client has its ledger: it takes up what it said there, or nothing.
+Levels: curious, malicious; one session opened twice is covered at malicious.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from attacks.adversary import MASKED, Network, equal, scenario_of
-from attacks.server_view import ServerView
+from attacks.checks import without
+from attacks.scenes import MALICIOUS, MASKED, network_of
 
 from secagg import kernels
-from secagg.crypto import kdf
+from secagg.audit.adversary import Disk, Network, ServerView, recovered_difference
 from secagg.crypto.rng import seeded
-from secagg.types import Ring, RingVector, Secret, client
+from secagg.protocols._masking.authenticated.messages import SignedVector
+from secagg.types import SERVER, PartyId, Ring, RingVector, Rng, client
 
 
-def without_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Takes out of the one key derivation what says in which session the key is good."""
-    derive = kdf.derive
-
-    def contextless(secret: Secret, *, context: bytes, **options: Any) -> Secret:
-        return derive(secret, context=b"", **options)
-
-    monkeypatch.setattr(kdf, "derive", contextless)
+def repeated(who: PartyId) -> Rng:
+    """A generator that gives the same bytes in every session."""
+    return seeded(1000 + who.number)
 
 
 def difference(first: RingVector, second: RingVector, ring: Ring) -> RingVector:
@@ -39,35 +35,69 @@ def difference(first: RingVector, second: RingVector, ring: Ring) -> RingVector:
     return result
 
 
-def differences(name: str, count: int) -> list[tuple[RingVector, RingVector]]:
-    """For each client y - y' as the server sees it, and x - x'."""
-    networks = []
-    for seed in (1, 2):
-        scenario = scenario_of(name, count, seed)
-        network = Network(scenario, entropy=lambda who: seeded(1000 + who.number))
+def cancelled(first: Network, second: Network) -> set[int]:
+    """Of whom y - y' is x - x'."""
+    y, z = ServerView.of(first).vectors, ServerView.of(second).vectors
+    return {
+        n
+        for n in y.keys() & z.keys()
+        if recovered_difference(first, second, n, difference(y[n], z[n], first.plan.ring))
+    }
+
+
+def two_sessions(scene: str) -> tuple[Network, Network]:
+    networks = [network_of(scene, seed=seed, entropy=repeated) for seed in (1, 2)]
+    for network in networks:
         network.run()
-        networks.append(network)
     one, two = networks
     assert one.session.id != two.session.id
-    y, z = (ServerView(network.session, network.seen).vectors for network in networks)
-    ring = one.scenario.plan.ring
-    return [
-        (
-            difference(y[n], z[n], ring),
-            difference(one.scenario.inputs[client(n)], two.scenario.inputs[client(n)], ring),
-        )
-        for n in range(count)
-    ]
+    return one, two
 
 
-@pytest.mark.parametrize(("name", "count"), MASKED)
+@pytest.mark.parametrize("scene", MASKED)
 def test_without_the_session_in_the_keys_masks_cancel(
-    name: str, count: int, monkeypatch: pytest.MonkeyPatch
+    scene: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without_session(monkeypatch)
-    assert all(equal(seen, true) for seen, true in differences(name, count))
+    without(monkeypatch, "session in every key")
+    one, two = two_sessions(scene)
+    assert cancelled(one, two) == {who.number for who in one.clients}
 
 
-@pytest.mark.parametrize(("name", "count"), MASKED)
-def test_with_it_they_do_not(name: str, count: int) -> None:
-    assert not any(equal(seen, true) for seen, true in differences(name, count))
+@pytest.mark.parametrize("scene", MASKED)
+def test_with_it_they_do_not(scene: str) -> None:
+    assert not cancelled(*two_sessions(scene))
+
+
+OTHER = {n: [n] * 17 for n in range(7)}
+"""Other inputs, for the second time."""
+
+
+def same_session_twice(disks: dict[PartyId, Disk] | None) -> tuple[Network, Network]:
+    """The server names the same session again, nonce and all, and the clients have new inputs."""
+    first = network_of(MALICIOUS, entropy=repeated)
+    first.run()
+    first.close()
+    again = first.disks if disks is None else disks
+    second = network_of(MALICIOUS, entropy=repeated, disks=again, values=OTHER)
+    assert second.session.id == first.session.id
+    second.run()
+    return first, second
+
+
+def test_a_session_opened_twice_with_blank_disks_gives_the_difference() -> None:
+    """Taken out: the ledger, which comes back empty."""
+    first, second = same_session_twice({})
+    assert cancelled(first, second) == {who.number for who in first.clients}
+
+
+def test_with_their_ledgers_clients_say_nothing_new() -> None:
+    """Every client has answered: it sends its answer again, and never a second vector."""
+    first, second = same_session_twice(None)
+    for number in range(7):
+        sent = {first.frame(client(number), SERVER, m).join() for m in first.said(client(number))}
+        again = [
+            second.frame(client(number), SERVER, m).join() for m in second.said(client(number))
+        ]
+        assert again
+        assert sent.issuperset(again)
+        assert not any(isinstance(m, SignedVector) for m in second.said(client(number)))

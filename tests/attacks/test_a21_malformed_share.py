@@ -1,11 +1,18 @@
-"""A21: a corrupt client answers with a wrong share.
+"""A21: a corrupt client answers with a wrong share, or deals one.
 
 Adversary: one client that is among the first to answer. It knows whose shares are put together, so
-it shifts its own by just so much that the secret comes out wrong by one.
+it shifts its own by just so much that the secret comes out wrong by one. Or the owner of the secret
+itself, which deals such a share to one of them.
+Seen: what the corrupt client is sent, and who answers.
 Goal: a wrong sum, released as a right one.
-Protection: what is rebuilt is compared with the commitment (a self-mask seed) or the advertised key
-(a mask seed): `ShareCorrupt`, and nothing is released. A share that is wrong at random is mostly
-found earlier, by the range of the combined limbs.
+Protection: at level `curious` what is rebuilt is compared with the commitment (a self-mask seed) or
+the advertised key (a mask seed): `ShareCorrupt`, and nothing is released. A share that is wrong at
+random is mostly found earlier, by the range of the combined limbs. At level `malicious` dealers
+commit to every share as well. A holder's wrong share is a `WrongShare` of that holder, counts as
+missing, and the sum is released without it; a share that does not fit its commitment is complained
+of, `ShareDisputed`; and a dealer whose shares all fit but make another secret ends the round and is
+named, `InconsistentShares`.
+Levels: curious, malicious; at curious nobody is named.
 """
 
 from __future__ import annotations
@@ -14,17 +21,39 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from attacks.adversary import MASKED, Network, Seen, equal, scenario_of
-from attacks.server_view import Kind, Row
+from attacks.checks import without
+from attacks.scenes import CURIOUS, EVERYWHERE, MALICIOUS, MASKED, RING, network_of
 
 from secagg import kernels
+from secagg.audit.adversary import (
+    Accomplice,
+    Kind,
+    Network,
+    Row,
+    Seen,
+    ServerView,
+    dialect_of,
+    exact,
+    plan_of,
+    rows_of,
+)
 from secagg.crypto import shamir
-from secagg.crypto.agreement import PrivateKey
-from secagg.errors import ShareCorrupt
-from secagg.protocols._masking import recovery
+from secagg.errors import InconsistentShares, ShareCorrupt, ShareDisputed, WrongShare
+from secagg.protocol.cohort import decode_bitmap
+from secagg.protocols._masking.authenticated.messages import (
+    OPENING_BYTES,
+    CommittedShares,
+    SignedAnswer,
+    SignedVector,
+    SurvivorList,
+)
+from secagg.protocols._masking.authenticated.statements import (
+    ANSWER,
+    answer_statement,
+    survivor_digest,
+)
 from secagg.protocols._masking.messages import MaskedVector, UnmaskShares
-from secagg.protocols._masking.server import MaskingServer
-from secagg.types import SERVER, PartyId, Secret, client
+from secagg.types import SERVER, PartyId, client
 from secagg.wire import Message
 
 OWNER = 1
@@ -44,91 +73,153 @@ def random_share(share: Row, holder: int, holders: list[int]) -> Row:
     return (share * np.uint64(3) + np.uint64(holder)) % np.uint64(shamir.PRIME)
 
 
-class Attack(Network):
+class Attack:
     """The owner is lost if its mask seed is aimed at, else it survives."""
 
-    def __init__(self, name: str, count: int, aim: Kind, forge: Forge) -> None:
-        super().__init__(scenario_of(name, count), self.answer)
+    def __init__(self, scene: str, aim: Kind, forge: Forge) -> None:
         self.aim, self.forge = aim, forge
+        self.network = network_of(scene, self.relay)
         self.corrupt: PartyId | None = None
 
-    @property
-    def server(self) -> MaskingServer:
-        server = self.parties[SERVER]
-        assert isinstance(server, MaskingServer)
-        return server
-
-    def answer(self, seen: Seen) -> Message | None:
-        message, server = seen.message, self.server
-        if isinstance(message, MaskedVector) and seen.sender == client(OWNER):
+    def relay(self, seen: Seen) -> Message | None:
+        message = seen.message
+        if isinstance(message, MaskedVector | SignedVector) and seen.sender == client(OWNER):
             return message if self.aim == "self" else None
-        if not isinstance(message, UnmaskShares):
+        if not isinstance(message, UnmaskShares | SignedAnswer):
             return message
-        assert server._recovery is not None
         # Who answers is known: the survivors; of the owner's shares the first few are used.
-        near = {*server._neighbours[OWNER], OWNER} & server._included
-        holders = sorted(near)[: server.plan.threshold]
+        view = ServerView.of(self.network)
+        included = decode_bitmap(self.network.clients, view.survivors[seen.sender.number].included)
+        near = {*view.neighbours[OWNER], OWNER} & included
+        holders = sorted(near)[: view.plan.threshold]
         self.corrupt = client(next(holder for holder in holders if holder != OWNER))
         if seen.sender != self.corrupt:
             return message
-        shares = shamir.decode_shares(message.shares)
-        row = server._recovery.owners(self.corrupt.number).index(OWNER)
-        shares[row] = self.forge(shares[row], self.corrupt.number, holders)
-        return UnmaskShares(shamir.encode_shares(shares))
+        number = self.corrupt.number
+        row = sorted((*view.partners[number], number)).index(OWNER)
+        if isinstance(message, UnmaskShares):
+            shares = shamir.decode_shares(message.shares)
+            shares[row] = self.forge(shares[row], number, holders)
+            return UnmaskShares(shamir.encode_shares(shares))
+        rows = rows_of(message.openings, OPENING_BYTES)
+        rows[row] = self.forged(rows[row], number, holders)
+        own = view.survivors[number]
+        assert isinstance(own, SurvivorList)
+        digest = survivor_digest(view.transcript, own.dealt, own.included)
+        statement = answer_statement(digest, self.corrupt, b"".join(rows))
+        signature = Accomplice(self.network, number).sign(ANSWER, statement)
+        return SignedAnswer(b"".join(rows), signature)
 
-
-def believe(monkeypatch: pytest.MonkeyPatch, attack: Attack) -> None:
-    """Takes out the comparison of what was rebuilt with commitment and advertised key."""
-
-    class Believed(PrivateKey):
-        def __init__(self, seed: Secret) -> None:
-            super().__init__(seed)
-            self.public = attack.server._keys[OWNER].mask
-
-    if attack.aim == "mask":
-        monkeypatch.setattr(recovery, "PrivateKey", Believed)
-    else:
-        monkeypatch.setattr(
-            recovery,
-            "self_mask_commitment",
-            lambda digest, seed, owner: attack.server._commitments[owner.number],
-        )
+    def forged(self, opening: bytes, holder: int, holders: list[int]) -> bytes:
+        """Another share, with the same salt."""
+        share = self.forge(dialect_of(self.network.plan).share(opening), holder, holders)
+        return shamir.encode_shares(share) + opening[shamir.SHARE_BYTES :]
 
 
 AIMS: tuple[Kind, ...] = ("self", "mask")
 
 
-@pytest.mark.parametrize(("name", "count"), MASKED)
+@pytest.mark.parametrize("scene", EVERYWHERE)
 @pytest.mark.parametrize("aim", AIMS)
 def test_without_the_comparison_a_wrong_sum_is_released(
-    name: str, count: int, aim: Kind, monkeypatch: pytest.MonkeyPatch
+    scene: str, aim: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attack = Attack(name, count, aim, shifted)
-    believe(monkeypatch, attack)
-    attack.finish()
-    assert attack.total is not None
-    assert not equal(attack.total, attack.scenario.expected(attack.included))
+    without(monkeypatch, "rebuilt secrets", "share commitments")
+    attack = Attack(scene, aim, shifted)
+    attack.network.finish()
+    assert attack.network.total is not None
+    assert not exact(attack.network)
 
 
-@pytest.mark.parametrize(("name", "count"), MASKED)
+@pytest.mark.parametrize("scene", CURIOUS)
 @pytest.mark.parametrize("aim", AIMS)
-def test_with_it_nothing_is_released(name: str, count: int, aim: Kind) -> None:
-    attack = Attack(name, count, aim, shifted)
-    attack.finish()
-    assert attack.total is None
-    assert isinstance(attack.failures[SERVER].error, ShareCorrupt)
-    assert "rebuilt" in attack.failures[SERVER].reason
+def test_with_it_nothing_is_released(scene: str, aim: Kind) -> None:
+    attack = Attack(scene, aim, shifted)
+    network = attack.network
+    network.finish()
+    assert network.total is None
+    assert isinstance(network.failures[SERVER].error, ShareCorrupt)
+    assert "rebuilt" in network.failures[SERVER].reason
     # Who lied is not known, so nobody is accused: least of all the owner.
-    assert not attack.accused
+    assert not network.accused
 
 
-@pytest.mark.parametrize(("name", "count"), MASKED)
+@pytest.mark.parametrize("aim", AIMS)
+@pytest.mark.parametrize(
+    ("scene", "forge"), [(MALICIOUS, shifted), (MALICIOUS, random_share), (RING, shifted)]
+)
+def test_at_malicious_the_holder_is_named_and_the_right_sum_released(
+    scene: str, aim: Kind, forge: Forge
+) -> None:
+    attack = Attack(scene, aim, forge)
+    network = attack.network
+    network.finish()
+    assert exact(network)
+    (accusation,) = network.accused
+    assert isinstance(accusation.error, WrongShare)
+    assert accusation.culprit == attack.corrupt
+
+
+@pytest.mark.parametrize("scene", MASKED)
 @pytest.mark.parametrize("aim", AIMS)
 def test_a_share_wrong_at_random_is_found_by_the_sharing_itself(
-    name: str, count: int, aim: Kind, monkeypatch: pytest.MonkeyPatch
+    scene: str, aim: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attack = Attack(name, count, aim, random_share)
-    believe(monkeypatch, attack)
-    attack.finish()
-    assert attack.total is None
-    assert isinstance(attack.failures[SERVER].error, ShareCorrupt)
+    without(monkeypatch, "rebuilt secrets", "share commitments")
+    attack = Attack(scene, aim, random_share)
+    attack.network.finish()
+    assert attack.network.total is None
+    error = attack.network.failures[SERVER].error
+    assert isinstance(error, InconsistentShares if scene == MALICIOUS else ShareCorrupt)
+
+
+def bad_dealing(*, committed: bool) -> Network:
+    """The owner deals a shifted share of its self seed to one holder."""
+
+    def relay(seen: Seen) -> Message:
+        message = seen.message
+        if not isinstance(message, CommittedShares) or seen.sender != client(OWNER):
+            return message
+        holders = [who.number for who in network.clients][: plan_of(network.session).threshold]
+
+        def change(holder: int, both: bytes) -> bytes:
+            if holder != 0:
+                return both
+            share = shifted(dialect_of(network.plan).share(both[OPENING_BYTES:]), holder, holders)
+            salt = both[OPENING_BYTES + shamir.SHARE_BYTES :]
+            return both[:OPENING_BYTES] + shamir.encode_shares(share) + salt
+
+        return Accomplice(network, OWNER).deal(message, change, committed=committed)
+
+    network = network_of(MALICIOUS, relay)
+    network.finish()
+    return network
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_without_comparing_a_bad_dealer_has_a_wrong_sum_released(
+    committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, "rebuilt secrets", *(() if committed else ("share commitments",)))
+    network = bad_dealing(committed=committed)
+    assert network.total is not None
+    assert not exact(network)
+
+
+def test_a_dealer_that_commits_to_shares_of_nothing_is_named() -> None:
+    network = bad_dealing(committed=True)
+    assert network.total is None
+    assert isinstance(network.failures[SERVER].error, InconsistentShares)
+    (accusation,) = network.accused
+    assert accusation.culprit == client(OWNER)
+    assert isinstance(accusation.error, InconsistentShares)
+
+
+def test_a_share_that_does_not_fit_is_complained_of_and_the_right_sum_released() -> None:
+    """Who lies of the two nobody can tell: both are named, and the round goes on."""
+    network = bad_dealing(committed=False)
+    assert exact(network)
+    assert len(network.included) == len(network.clients)
+    (accusation,) = network.accused
+    assert isinstance(accusation.error, ShareDisputed)
+    assert (accusation.culprit, accusation.error.holder) == (client(OWNER), client(0))

@@ -4,21 +4,32 @@ Adversary: a server that puts them into a key book; a corrupt client that advert
 Seen: the frames of the victim.
 Goal: of the server, the victim's input, bit for bit: the channel secrets are zeros, so it opens the
 shares that the victim deals. Of the client, to end the round for everybody.
-Protection: both sides refuse such keys (RFC 7748, section 6), `InvalidKey`.
+Protection: both sides refuse such keys (RFC 7748, section 6), `InvalidKey`. At level `malicious`
+the server would need the signatures of all neighbours on them too.
+Levels: curious, malicious.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
-from attacks.adversary import Network, Seen, equal, scenario_of
-from attacks.impersonator import Mask, cohort_of, impersonate, own_keys
+from attacks.checks import without
+from attacks.scenes import COMPLETE, MALICIOUS, network_of
 
-from secagg.crypto.agreement import PrivateKey
-from secagg.errors import InvalidKey, VerificationError
-from secagg.protocols._masking import checks
-from secagg.protocols._masking import server as server_module
+from secagg.audit.adversary import (
+    Accomplice,
+    Mask,
+    Seen,
+    all_but,
+    exact,
+    impersonate,
+    own_keys,
+    recovered,
+)
+from secagg.errors import InvalidKey
+from secagg.protocols._masking.authenticated.messages import SignedKeys
 from secagg.protocols._masking.messages import AdvertiseKeys
 from secagg.types import Secret, client
 from secagg.wire import Message
@@ -30,7 +41,7 @@ VICTIM = client(2)
 CORRUPT = client(4)
 
 
-def low_order_channels(numbers: list[int]) -> dict[int, Mask]:
+def low_order_channels(numbers: Collection[int]) -> dict[int, Mask]:
     """Distinct channel keys that agree on zeros with anybody; the mask keys are ordinary."""
     return {
         number: replace(own_keys(number), channel_key=low, agree=lambda _: Secret(bytes(32)))
@@ -38,80 +49,71 @@ def low_order_channels(numbers: list[int]) -> dict[int, Mask]:
     }
 
 
-def accept_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Takes both checks out: keys are not tested, and of low order the agreement gives zeros."""
-    monkeypatch.setattr(checks, "check_public_key", lambda public: None)
-    agree = PrivateKey.agree
-
-    def unchecked(self: PrivateKey, public: bytes) -> Secret:
-        try:
-            return agree(self, public)
-        except VerificationError:
-            return Secret(bytes(32))
-
-    monkeypatch.setattr(PrivateKey, "agree", unchecked)
-
-
-@pytest.mark.parametrize("name", ["secagg", "secagg_plus"])
+@pytest.mark.parametrize("scene", COMPLETE)
 def test_without_the_check_the_server_opens_the_shares(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    scene: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accept_zeros(monkeypatch)
-    scenario = scenario_of(name, 7)
-    masks = low_order_channels(cohort_of(scenario, VICTIM))
-    assert equal(impersonate(scenario, VICTIM, masks), scenario.inputs[VICTIM])
+    without(monkeypatch, "low order at the client", "signed keys")
+    network = network_of(scene, present=[VICTIM])
+    masks = low_order_channels(all_but(network, VICTIM))
+    assert recovered(network, VICTIM.number, impersonate(network, VICTIM, masks))
 
 
-@pytest.mark.parametrize("name", ["secagg", "secagg_plus"])
+@pytest.mark.parametrize("scene", COMPLETE)
 @pytest.mark.parametrize("low", LOW_ORDER)
-def test_with_it_the_client_refuses_the_key_book(name: str, low: bytes) -> None:
-    scenario = scenario_of(name, 7)
-    masks = low_order_channels(cohort_of(scenario, VICTIM))
+def test_with_it_the_client_refuses_the_key_book(
+    scene: str, low: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever signed them."""
+    without(monkeypatch, "signed keys")
+    network = network_of(scene, present=[VICTIM])
+    masks = low_order_channels(all_but(network, VICTIM))
     with pytest.raises(InvalidKey, match=r"low order|alias"):
-        impersonate(scenario, VICTIM, masks)
+        impersonate(network, VICTIM, masks)
     # One among honest keys is enough to refuse.
-    masks = {number: own_keys(number) for number in cohort_of(scenario, VICTIM)}
+    masks = {number: own_keys(number) for number in all_but(network, VICTIM)}
     masks[5] = replace(masks[5], channel_key=low)
     with pytest.raises(InvalidKey, match=r"low order|alias"):
-        impersonate(scenario, VICTIM, masks)
+        impersonate(network_of(scene, present=[VICTIM]), VICTIM, masks)
 
 
-def test_a_low_order_mask_key_is_refused_before_the_vector_is_masked() -> None:
+@pytest.mark.parametrize("scene", COMPLETE)
+def test_a_low_order_mask_key_is_refused_before_the_vector_is_masked(
+    scene: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With it the pair's mask is known to all; the vector must not leave under such masks."""
-    scenario = scenario_of("secagg", 7)
-    masks = {number: own_keys(number) for number in cohort_of(scenario, VICTIM)}
+    without(monkeypatch, "signed keys")
+    network = network_of(scene, present=[VICTIM])
+    masks = {number: own_keys(number) for number in all_but(network, VICTIM)}
     masks[5] = replace(masks[5], mask_key=LOW_ORDER[1])
     with pytest.raises(InvalidKey, match=r"low order|alias"):
-        impersonate(scenario, VICTIM, masks)
+        impersonate(network, VICTIM, masks)
 
 
+@pytest.mark.parametrize("scene", ["secagg 7 curious", MALICIOUS])
 @pytest.mark.parametrize("field", ["channel", "mask"])
 @pytest.mark.parametrize("checked", [False, True])
 def test_a_corrupt_client_that_advertises_one(
-    field: str, checked: bool, monkeypatch: pytest.MonkeyPatch
+    scene: str, field: str, checked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Taken out: the server's check. Then every honest client meets the key, and ends."""
 
     def advertise(seen: Seen) -> Message:
-        if seen.sender != CORRUPT or not isinstance(seen.message, AdvertiseKeys):
+        if seen.sender != CORRUPT or not isinstance(seen.message, AdvertiseKeys | SignedKeys):
             return seen.message
-        corrupt = network.client(CORRUPT.number)._keys
-        corrupt.public = corrupt.public._replace(**{field: LOW_ORDER[3]})
-        return AdvertiseKeys(*corrupt.public)
+        return Accomplice(network, CORRUPT.number).advertise(**{field: LOW_ORDER[3]})
 
     if not checked:
-        monkeypatch.setattr(server_module, "check_public_key", lambda public: None)
-    scenario = scenario_of("secagg", 7)
-    network = Network(scenario, advertise)
+        without(monkeypatch, "low order at the server")
+    network = network_of(scene, advertise)
     network.finish()
     if not checked:
         assert network.total is None
         ended = {who for who, fail in network.failures.items() if type(fail.error) is InvalidKey}
-        assert ended >= set(scenario.inputs) - {CORRUPT}
+        assert ended >= set(network.clients) - {CORRUPT}
         return
     (accusation,) = network.accused
     assert accusation.culprit == CORRUPT
     assert isinstance(accusation.error, InvalidKey)
-    assert set(network.included) == set(scenario.inputs) - {CORRUPT}
-    assert network.total is not None
-    assert equal(network.total, scenario.expected(network.included))
+    assert set(network.included) == set(network.clients) - {CORRUPT}
+    assert exact(network)

@@ -1,7 +1,14 @@
 """A28: a "public" context that holds the secret key opens every upload.
 
 Serialised contexts of HE libraries may contain the secret key, and deployments have sent them to
-everybody. Here nobody but the decryptor's own processes takes one.
+everybody.
+
+Adversary: whoever relays such a context.
+Seen: the context and the uploads.
+Goal: a client's vector.
+Protection: nobody but the decryptor's own processes takes a context with the key in it:
+`SecretKeyExposed`.
+Levels: curious, the only one of bfv and ckks.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ Adversary: whoever reads the logs of clients and server. The worst of logs: at e
 and the text of the party, of what happened, and of everything of this library's that hangs on it.
 Goal: the seeds and shares of a client, or its input.
 Protection: what holds secrets prints as its name, and as sizes; errors contain none.
+Levels: curious, malicious.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
-from attacks.adversary import Network, Relay, Seen, scenario_of
 from attacks.leaks import reachable, seeds_of, shows, shows_numbers
+from attacks.scenes import MALICIOUS, scenario_of
 from conformance.scenario import Scenario
 
+from secagg.audit.adversary import Network, Relay, Seen
 from secagg.errors import InputError
 from secagg.kernels import MaskStream
 from secagg.protocol import Effect, Input, Record
+from secagg.protocols._masking.authenticated.client import AuthenticatedClient
+from secagg.protocols._masking.authenticated.messages import CommittedBundle, SignedVector
 from secagg.protocols._masking.client import MaskingClient
 from secagg.protocols._masking.messages import MaskedVector, ShareBundle
 from secagg.types import PartyId, Secret, client
@@ -33,13 +38,21 @@ class Logged(Network):
     """Everything is logged; the secrets of one client are noted, to search the log for them."""
 
     def __init__(self, scenario: Scenario, relay: Relay) -> None:
-        super().__init__(scenario, relay)
+        super().__init__(
+            scenario.protocol,
+            scenario.session,
+            scenario.inputs,
+            scenario.rng,
+            relay,
+            identities=scenario.identities,
+        )
+        self.inputs = scenario.inputs
         self.seeds: dict[str, bytes] = {}
         self.shares: set[bytes] = set()
         self._lines: set[str] = set()
 
     def run(self) -> None:
-        for vector in self.scenario.inputs.values():
+        for vector in self.inputs.values():
             self._log(Input(vector))
         super().run()
 
@@ -50,11 +63,15 @@ class Logged(Network):
         self._lines.add(line)
 
     def _act(self, who: PartyId, effects: list[Effect]) -> None:
-        party = self.parties[who]
-        if who == WHO and isinstance(party, MaskingClient) and not party.ended:
+        seat = self._seats[who]
+        party = seat.party
+        if who == WHO and not party.ended:
+            assert isinstance(party, MaskingClient | AuthenticatedClient)
             self.seeds = seeds_of(party)
-            self.shares = {share.reveal() for share in party._shares.values()}
-        for item in reachable([party, effects]):
+            held = party._shares if isinstance(party, MaskingClient) else party._openings
+            self.shares = {share.reveal() for share in held.values()}
+        # With the party what it remembers, on its way to a disk.
+        for item in reachable([party, effects, seat]):
             if type(item).__module__.startswith(("secagg.", "msgspec")):
                 self._log(item)
         super()._act(who, effects)
@@ -66,12 +83,17 @@ def logged(
     """A round and its log; a faulty one has a dropout, a share that does not open, a bad input."""
 
     def relay(seen: Seen) -> Message | None:
-        if faulty and isinstance(seen.message, MaskedVector) and seen.sender == client(0):
+        message = seen.message
+        if not faulty:
+            return message
+        if isinstance(message, MaskedVector | SignedVector) and seen.sender == client(0):
             return None
-        if faulty and isinstance(seen.message, ShareBundle) and seen.recipient == client(2):
-            flipped = bytes((seen.message.sealed[0] ^ 1,)) + seen.message.sealed[1:]
-            return ShareBundle(seen.message.dealers, flipped)
-        return seen.message
+        if isinstance(message, ShareBundle | CommittedBundle) and seen.recipient == client(2):
+            flipped = bytes((message.sealed[0] ^ 1,)) + message.sealed[1:]
+            if isinstance(message, ShareBundle):
+                return ShareBundle(message.dealers, flipped)
+            return msgspec.structs.replace(message, sealed=flipped)
+        return message
 
     caplog.set_level(logging.DEBUG)
     network = Logged(scenario, relay)
@@ -84,17 +106,17 @@ def logged(
         with pytest.raises(InputError) as caught:
             party.handle(Input(bad), WHO)
         LOG.debug("%r %s", caught.value, caught.value, exc_info=caught.value)
-    LOG.debug("%r %r %r", network.accused, network.failures, network.retained)
+    LOG.debug("%r %r", network.accused, network.failures)
     return network, caplog.text
 
 
-def found(network: Logged, text: str) -> set[str]:
+def found(network: Logged, scenario: Scenario, text: str) -> set[str]:
     """What the reader of the log has of the client's secrets."""
     names = {name for name, seed in network.seeds.items() if shows(text, seed)}
     if any(shows(text, share) for share in network.shares):
         names.add("share")
-    lanes = network.scenario.inputs[WHO].tolist()
-    signed = network.scenario.values[WHO].tolist()
+    lanes = scenario.inputs[WHO].tolist()
+    signed = scenario.values[WHO].tolist()
     if shows_numbers(text, lanes) or shows_numbers(text, signed):
         names.add("input")
     return names
@@ -123,20 +145,22 @@ def test_without_the_redaction_the_log_tells(
     """Taken out: the repr that says nothing, of one kind of object at a time."""
     kind, telling, told = OUT[what]
     monkeypatch.setattr(kind, "__repr__", telling)
-    network, text = logged(scenario_of("secagg", 4), caplog)
-    assert found(network, text) == told
+    scenario = scenario_of("secagg 4 curious")
+    network, text = logged(scenario, caplog)
+    assert found(network, scenario, text) == told
 
 
-@pytest.mark.parametrize("name", ["secagg", "secagg_plus"])
+@pytest.mark.parametrize("scene", ["secagg 7 curious", "secagg_plus 7 curious", MALICIOUS])
 @pytest.mark.parametrize("faulty", [False, True])
 def test_with_it_the_log_tells_nothing(
-    name: str, faulty: bool, caplog: pytest.LogCaptureFixture
+    scene: str, faulty: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    network, text = logged(scenario_of(name, 7, dropout="0.3"), caplog, faulty=faulty)
+    scenario = scenario_of(scene, corrupt="0", dropout="0.25")
+    network, text = logged(scenario, caplog, faulty=faulty)
     assert network.total is not None
     assert bool(network.failures) == faulty
     assert len(text) > 10_000
-    assert not found(network, text)
+    assert not found(network, scenario, text)
 
 
 def test_a_mask_stream_does_not_print_its_key() -> None:

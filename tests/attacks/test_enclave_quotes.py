@@ -1,4 +1,13 @@
-"""Attacks on what an enclave shows of itself, by whoever carries its messages."""
+"""Enclave: what it shows of itself is replaced, replayed or made up.
+
+Adversary: whoever carries its messages.
+Seen: every frame.
+Goal: a client that seals its vector for anybody but the enclave that it trusts.
+Protection: evidence over session, keys, roster and expiry: `EvidenceRefused`. All of it is
+SIMULATED: whoever controls the machine can sign any quote.
+
+Levels: curious, the only one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""Attacks on uploads, sums and records, by whoever carries them and by clients."""
+"""Enclave: uploads, sums and records are changed, moved or repeated.
+
+Adversary: whoever carries them, and clients.
+Seen: every frame.
+Goal: an upload of another client or session in the sum, or a record of another sum.
+Protection: uploads are sealed for one enclave and session, and signed: `SealBindingError`; one for
+each client: `DuplicateMessage`.
+
+Levels: curious, the only one.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,11 @@
-"""What bfv and ckks do not withstand: a server that lies about what a sum covers.
+"""HE: a server that lies about what a sum covers.
 
-These attacks succeed. They are why both protocols claim an honest-but-curious server and honest
+Adversary: a server that sends the decryptor a ciphertext of its own choosing.
+Seen: the uploads, and what the decryptor opens.
+Goal: one client's vector. It is reached.
+Protection: none. The attacks are why bfv and ckks claim an honest-but-curious server and honest
 clients, and nothing more (docs/he.md).
+Levels: not covered at curious, the only one.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ victim's input follows by subtraction, bit for bit.
 Protection: the client's own `ClientPolicy`, checked where its party is made. Each test takes out
 one field, which is what its laxest value does, or the check of the plan itself. Sessions of a round
 are counted by the client's ledger, and are counted by nobody without one.
+Levels: curious, malicious.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from attacks.adversary import equal, scenario_of
-from attacks.impersonator import cohort_of, impersonate, own_keys
-from conformance.scenario import Scenario
+from attacks.checks import without
+from attacks.scenes import network_of, scenario_of
 from unit.enrolment.people import END, NOW, START, public, signing_key
 
 from secagg import enrolment, kernels, protocols
+from secagg.audit.adversary import Network, all_but, impersonate, recovered
 from secagg.crypto.rng import seeded
 from secagg.enrolment import Document, Reason
 from secagg.errors import PolicyError, RosterRefused, SessionRefused
 from secagg.ledger import Ledger
-from secagg.protocol import ClientPolicy, Level, Roster, Session, Task, interface
+from secagg.protocol import ClientPolicy, Level, Roster, Session, Task
 from secagg.runner import run
 from secagg.runner.seat import ledger_in_memory
 from secagg.types import PartyId, RingVector, client
@@ -119,7 +120,7 @@ def policy_of(downgrade: Downgrade, value: Any) -> ClientPolicy:
 @pytest.mark.parametrize("downgrade", DOWNGRADES, ids=str)
 def test_without_the_field_the_victim_takes_part_and_is_read(downgrade: Downgrade) -> None:
     found, put_in = read_the_victim(downgrade, policy_of(downgrade, downgrade.lax))
-    assert equal(found, put_in)
+    np.testing.assert_array_equal(found, put_in)
 
 
 @pytest.mark.parametrize("downgrade", DOWNGRADES, ids=str)
@@ -131,40 +132,50 @@ def test_with_it_the_victim_says_nothing(downgrade: Downgrade) -> None:
 
 def test_without_the_level_a_lying_server_opens_the_victim() -> None:
     """A5, in the level that does not withstand it: every neighbour's keys are the server's."""
-    scenario = scenario_of("secagg", 7)
-    masks = {number: own_keys(number) for number in cohort_of(scenario, VICTIM)}
-    assert ClientPolicy.accepting(scenario.plan).level is Level.CURIOUS
-    assert equal(impersonate(scenario, VICTIM, masks), scenario.inputs[VICTIM])
+    network = network_of("secagg 7 curious", present=[VICTIM])
+    assert ClientPolicy.accepting(network.plan).level is Level.CURIOUS
+    found = impersonate(network, VICTIM, all_but(network, VICTIM))
+    assert recovered(network, VICTIM.number, found)
 
 
 def test_with_it_no_key_is_sent() -> None:
-    scenario = scenario_of("secagg", 7)
+    scenario = scenario_of("secagg 7 curious")
     policy = ClientPolicy(level=Level.MALICIOUS, authority=AUTHORITY.public)
     with pytest.raises(PolicyError) as refused:
         scenario.party(VICTIM, policy)
     assert refused.value.field == "level"
 
 
-def forged(scenario: Scenario) -> Scenario:
+def forged(scene: str) -> Network:
     """An honest task that passes every policy, and a plan that keeps none of its thresholds."""
-    scenario.plan = msgspec.structs.replace(scenario.plan, smallest_cohort=2, threshold=1)
-    scenario.session = replace(scenario.session, plan=scenario.plan)
-    return scenario
+
+    def with_plan(session: Session) -> Session:
+        plan = msgspec.structs.replace(session.plan, smallest_cohort=2, threshold=1)
+        return replace(session, plan=plan)
+
+    return network_of(scene, present=[VICTIM], session=with_plan)
 
 
+SCENES = ["secagg 7 curious", "secagg 7 malicious"]
+
+
+@pytest.mark.parametrize("scene", SCENES)
 def test_without_deriving_the_plan_again_two_keys_open_the_victim(
-    monkeypatch: pytest.MonkeyPatch,
+    scene: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The victim's key book names one corrupt client and nobody else."""
-    monkeypatch.setattr(interface, "_check_derived", lambda *_: None)
-    scenario = forged(scenario_of("secagg", 7))
-    assert equal(impersonate(scenario, VICTIM, {5: own_keys(5)}), scenario.inputs[VICTIM])
+    """The victim's key book names one corrupt client and nobody else.
+
+    Taken out at level `malicious`: also the signature of that client, which is corrupt anyway.
+    """
+    without(monkeypatch, "plan derived", "signed keys")
+    network = forged(scene)
+    assert recovered(network, VICTIM.number, impersonate(network, VICTIM, [5]))
 
 
-def test_with_it_the_plan_is_refused() -> None:
-    scenario = forged(scenario_of("secagg", 7))
+@pytest.mark.parametrize("scene", SCENES)
+def test_with_it_the_plan_is_refused(scene: str) -> None:
     with pytest.raises(PolicyError) as refused:
-        impersonate(scenario, VICTIM, {5: own_keys(5)})
+        forged(scene)
     assert refused.value.field in ("threshold", "smallest_cohort")
 
 
@@ -179,9 +190,9 @@ def read_by_difference(
     protocol, rng = protocols.get("secagg"), seeded(3)
     totals = []
     vectors = {who: np.frombuffer(rng.bytes(9), dtype=np.uint8) for who in clients}
-    without = tuple(who for who in clients if who != VICTIM)
+    others = tuple(who for who in clients if who != VICTIM)
     ledgers: dict[PartyId, Ledger] = {}
-    for members in (clients, without):
+    for members in (clients, others):
         plan = protocol.plan(Task(clients=members, length=9, bound=255))
         session = Session.fresh(plan, rng, job="job", training_round=4)
         if kept and not ledgers:

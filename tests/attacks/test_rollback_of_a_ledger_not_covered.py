@@ -9,6 +9,7 @@ Not covered: the whole directory put back as it was before the answer, or log an
 which lets another session of the round be answered. Nothing on the disk can tell it from the
 present. A mark kept where it cannot be put back, such as in a counter of the hardware, would;
 `Storage` leaves room for one.
+Levels: not covered at any.
 """
 
 from __future__ import annotations

@@ -106,6 +106,16 @@ def test_the_same_sum_without_workers_and_with_two(name: str) -> None:
     assert (rows[0].bytes_up, rows[0].bytes_down) == (rows[1].bytes_up, rows[1].bytes_down)
 
 
+def test_level_malicious_on_a_sparse_graph_with_two_workers() -> None:
+    """Whoever vanishes before its vector is not in the sum; of six, four do."""
+    (row,) = simulate(
+        *("--protocol", "secagg_plus", "--level", "malicious", "--clients", "60"),
+        *("--length", "1000", "--corrupt", "0.05", "--dropout", "0.1", "--workers", "2"),
+    ).rows
+    assert (row.status, row.exact) == (DONE, True)
+    assert (row.lost, row.included, row.lost_but_included) == (6, 56, 2)
+
+
 def test_more_lost_than_planned_ends_with_4() -> None:
     words = ("--clients", "60", "--length", "50", "--dropout", "0.1", "--workers", "2")
     (row,) = simulate(*words, "--lose", "0.5", "--lost-at", "share", code=4).rows

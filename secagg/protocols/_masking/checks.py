@@ -66,12 +66,7 @@ def check_cohort(
         RemoteProtocolError: I am not in the cohort, or a neighbour is not, or they are too few.
     """
     members, numbers = read_bitmap(plan, cohort, sender), read_numbers(neighbours, sender)
-    if len(members) < plan.smallest_cohort:
-        raise CohortTooSmall(
-            sender,
-            f"expected at least {plan.smallest_cohort} clients in phase advertise, got"
-            f" {len(members)}",
-        )
+    check_size(plan, members, sender)
     others = members - {me.number}
     if me.number not in members or not others.issuperset(numbers):
         raise RemoteProtocolError(sender, "expected a cohort with me and all my neighbours")
@@ -79,6 +74,20 @@ def check_cohort(
     if len(numbers) != expected:
         raise RemoteProtocolError(sender, f"expected {expected} neighbours, got {len(numbers)}")
     return numbers
+
+
+def check_size(plan: MaskingPlan, members: Collection[int], sender: PartyId) -> None:
+    """Enough clients to begin with.
+
+    Raises:
+        CohortTooSmall: fewer than the plan begins with.
+    """
+    if len(members) < plan.smallest_cohort:
+        raise CohortTooSmall(
+            sender,
+            f"expected at least {plan.smallest_cohort} clients in phase advertise, got"
+            f" {len(members)}",
+        )
 
 
 def check_graph_seed(plan: MaskingPlan, seed: bytes, sender: PartyId) -> None:

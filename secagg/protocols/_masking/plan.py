@@ -59,18 +59,19 @@ class MaskingPlan(Plan, frozen=True, kw_only=True, array_like=True):
 
     @property
     def honest_lower_bound(self) -> int:
-        """Honest inputs that are certainly in a released sum.
+        """Honest inputs in a released sum, at least; on the ring by a sketch.
 
-        On the ring a lying server can have clients that are far apart believe in different
-        survivors. Each honest client is then in a sum with at least threshold -
-        corrupt_neighbours honest clients of its neighbourhood, of degree + 1 -
-        corrupt_neighbours, and with that part of all honest ones (security design, section 2).
+        There a lying server can have clients that are far apart believe in different survivors,
+        and leave out others in each neighbourhood. Of the neighbours of an honest client in the
+        sum, at least threshold - 1 - corrupt_neighbours of the degree - corrupt_neighbours honest
+        ones are in it too, and then that part of all honest ones: of a closed neighbourhood, as
+        security design, section 2, has it, it is a little less on some rings (decision 26).
         """
         honest = self.minimum - self.corrupt
         if self.complete or self.task.level is Level.CURIOUS:
             return honest
-        around = self.degree + 1 - self.corrupt_neighbours
-        return honest * (self.threshold - self.corrupt_neighbours) // around
+        near = self.threshold - 1 - self.corrupt_neighbours
+        return honest * near // (self.degree - self.corrupt_neighbours)
 
     @property
     def suite(self) -> str:
@@ -85,8 +86,10 @@ class MaskingPlan(Plan, frozen=True, kw_only=True, array_like=True):
     def describe(self) -> tuple[tuple[str, str], ...]:
         """The parameters by name."""
         graph = "complete" if self.complete else f"{self.degree}-regular ring"
+        honest = (("honest in a sum", f"{self.honest_lower_bound} clients or more"),)
         return (
             *super().describe(),
+            *(() if self.task.level is Level.CURIOUS else honest),
             ("neighbour graph", graph),
             ("threshold", f"{self.threshold} of {self.degree + 1}"),
             ("mask cipher", f"AES-{self.mask_key_bits}-CTR"),

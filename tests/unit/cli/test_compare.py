@@ -16,7 +16,7 @@ from unit.cli.conftest import SMALL, Invoke, by_name, read
 from fl import results
 from fl.compare import choose_lost, lost_count, trusts
 from fl.contender import RoundRecord
-from fl.results import DONE, Row
+from fl.results import DONE, NOT_OFFERED, Row
 from secagg import kernels, protocols
 from secagg.cli import compare, output
 from secagg.cli.exits import Exit
@@ -194,6 +194,19 @@ def test_a_clients_bytes_are_those_of_the_traffic_formula(invoke: Invoke) -> Non
     for row in read(invoke, "--lose", "0").rows:
         protocol = protocols.get(row.protocol)
         assert (row.bytes_up, row.bytes_down) == protocol.traffic(protocol.plan(task))
+
+
+def test_what_is_experimental_is_run_when_it_is_named(invoke: Invoke) -> None:
+    level = ("--level", "malicious", "--clients", "5")
+    rows = by_name(read(invoke, *level))
+    assert rows["secagg_plus"].status == NOT_OFFERED
+    assert "experimental" in (rows["secagg_plus"].reason or "")
+    named = read(invoke, *level, "--protocols", "secagg_plus").rows
+    assert [(row.level, row.status, row.exact) for row in named] == [
+        (Level.MALICIOUS, DONE, True),
+        (Level.CURIOUS, DONE, True),
+    ]
+    assert "experimental" in (named[0].trusts or "")
 
 
 def test_losses_are_floor_and_spread_over_all_phases(invoke: Invoke) -> None:

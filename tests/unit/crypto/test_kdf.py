@@ -35,9 +35,7 @@ def test_the_oracle_is_rfc_5869() -> None:
         fields = dict(re.findall(r"^(\w+) *= *(\w*)", case, re.MULTILINE))
         secret, salt, info = (bytes.fromhex(fields[name]) for name in ("IKM", "salt", "info"))
         assert hkdf(secret, salt, info, int(fields["L"])).hex() == fields["OKM"]
-        # Twice, because what the salt gives is kept.
-        for _ in range(2):
-            assert kdf._hkdf(secret, salt, info, int(fields["L"])).hex() == fields["OKM"]
+        assert kdf._hkdf(secret, salt, info, int(fields["L"])).hex() == fields["OKM"]
 
 
 @pytest.mark.parametrize("length", [1, 31, 32, 33, 64, 65, 255 * 32])
@@ -48,7 +46,7 @@ def test_every_length_is_that_of_another_implementation(length: int) -> None:
 
 
 def test_no_more_than_255_blocks() -> None:
-    with pytest.raises(ValueError, match="256"):
+    with pytest.raises(ValueError, match="8160"):
         kdf.derive(Secret(b"s"), context=b"c", purpose=kdf.Purpose.CHANNEL, length=255 * 32 + 1)
 
 

@@ -113,6 +113,24 @@ def test_shares_that_are_not_canonical_are_refused() -> None:
             shamir.decode_shares(value.to_bytes(8, "little") + good[8:])
 
 
+@pytest.mark.parametrize("place", range(shamir.LIMBS))
+def test_one_share_is_checked_as_when_it_is_decoded(place: int) -> None:
+    good = shamir.encode_shares(shamir.split(secrets(1), 2, range(1, 3), seeded(7))[0, 0])
+    shamir.check_share(good)
+    for size in (0, 8, 39, 41, 80):
+        with pytest.raises(DecodeError, match=f"40 bytes, got {size}"):
+            shamir.check_share((good + good)[:size])
+    for value in (0, shamir.PRIME - 1, shamir.PRIME, shamir.PRIME + 1, (1 << 64) - 1):
+        data = good[: 8 * place] + value.to_bytes(8, "little") + good[8 * place + 8 :]
+        if value < shamir.PRIME:
+            shamir.decode_shares(data)
+            shamir.check_share(data)
+            continue
+        for refuse in (shamir.decode_shares, shamir.check_share):
+            with pytest.raises(DecodeError, match=r"below 2\*\*61"):
+                refuse(data)
+
+
 def test_rejected_coefficients_are_drawn_again() -> None:
     class Stuck:
         """61 ones first, which is the prime itself, then an ordinary stream."""

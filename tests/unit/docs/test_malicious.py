@@ -24,7 +24,8 @@ from secagg.protocols._masking.plan import MaskingPlan, transcript
 from secagg.types import Role, Secret, client
 
 PATH = Path(__file__).parents[3] / "docs" / "malicious.md"
-OFFERING = protocols.get("secagg").at(Level.MALICIOUS)
+COMPLETE = protocols.get("secagg").at(Level.MALICIOUS)
+OFFERING = protocols.get("secagg_plus").at(Level.MALICIOUS)
 CODE = "|".join(
     path.read_text()
     for folder in (Path(messages.__file__).parent, Path(messages.__file__).parents[1])
@@ -48,16 +49,20 @@ def quoted(cell: str) -> list[str]:
 
 
 def test_every_message_is_there_with_its_kind_and_fields() -> None:
-    documented = {}
+    documented, sparse = {}, set()
     for round_, message, kind, sender, fields in table("round"):
         (name,) = quoted(message)
         documented[name] = (int(kind), sender, quoted(fields))
+        if round_ == "0a":
+            sparse.add(name)
+            continue
         receiver = AuthenticatedServer if sender == "client" else AuthenticatedClient
         assert name in receiver.handled()[receiver.phases[int(round_)]]
     assert documented == {
         cls.__name__: (cls.KIND, cls.SENDER.name.lower(), list(cls.__struct_fields__))
         for cls in OFFERING.messages
     }
+    assert documented.keys() - sparse == {cls.__name__ for cls in COMPLETE.messages}
 
 
 def test_the_sizes_of_rows_are_those_of_the_code() -> None:
@@ -70,10 +75,11 @@ def test_the_sizes_of_rows_are_those_of_the_code() -> None:
         ("SignedKeyBook", "neighbours"): INDEX_BYTES,
         ("SignedKeyBook", "keys"): 2 * KEY_BYTES,
         ("SignedAnswer", "openings"): messages.OPENING_BYTES,
+        ("CohortRoot", "beacon_round"): messages.ROUND_BYTES,
     }
     fields = {quoted(row[1])[0]: row[4] for row in table("round")}
     for (name, field), size in sizes.items():
-        assert f"`{field}` ({size} " in fields[name]
+        assert re.search(rf"`{field}` \({size}\b", fields[name])
     assert f"salt ({messages.SALT_BYTES} bytes)" in PATH.read_text()
     assert aead.OVERHEAD_BYTES + 2 * messages.OPENING_BYTES == messages.SEALED_OPENINGS_BYTES
 
@@ -96,6 +102,9 @@ VALUES = {
     "channel key": b"c" * 32,
     "mask key": b"k" * 32,
     "transcript": b"t" * 32,
+    "cohort": b"\xff\x03",
+    "cohort root": b"h" * 32,
+    "beacon round": (300).to_bytes(8, "little"),
     "seed commitment": b"s" * 32,
     "share root": b"r" * 32,
     "complaints": b"\x03\x00\x00\x00",
@@ -109,6 +118,9 @@ MADE: dict[str, Callable[[], bytes]] = {
         ME,
         VALUES["model digest"],
         PublicKeys(VALUES["channel key"], VALUES["mask key"]),
+    ),
+    "masking cohort": lambda: statements.cohort_statement(
+        VALUES["session"], ME, VALUES["cohort"], VALUES["cohort root"], VALUES["beacon round"]
     ),
     "masking shares": lambda: statements.shares_statement(
         VALUES["transcript"], ME, VALUES["seed commitment"], VALUES["share root"]
@@ -129,6 +141,7 @@ def test_every_signed_message_and_every_context_is_there() -> None:
     assert {message for message, _, _ in SIGNED} == signed
     contexts = {
         statements.KEYS,
+        statements.COHORT,
         statements.SHARES,
         statements.VECTOR,
         statements.SURVIVORS,
@@ -167,6 +180,9 @@ def test_session_and_transcript_are_those_on_the_page() -> None:
     assert session.id == sha256(frame(b"secagg v1", b"session", *parts))
     over = frame(b"secagg v1", b"transcript", session.id, b"r" * 32, b"")
     assert transcript(session, b"r" * 32, b"") == sha256(over)
+    drawn = (session.id, VALUES["cohort"], VALUES["cohort root"], VALUES["beacon round"], b"said")
+    seed = statements.graph_seed(*drawn)
+    assert seed == sha256(frame(b"secagg v1", b"graph", *drawn))
 
 
 def test_every_named_error_exists_and_is_raised() -> None:
@@ -181,6 +197,8 @@ def test_every_named_error_exists_and_is_raised() -> None:
     # And the other way round: what level `malicious` brought is on the page.
     for name in (
         "BadSignature",
+        "BeaconPassed",
+        "InconsistentCohort",
         "UnauthenticatedKey",
         "NeighbourModelMismatch",
         "ShareDisputed",

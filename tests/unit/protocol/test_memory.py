@@ -7,11 +7,15 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from attacks.adversary import scenario_of
+from attacks.scenes import scenario_of
 
 from secagg.errors import DecodeError
-from secagg.protocol import Input, Record
+from secagg.protocol import BeaconHead, BeaconValue, Input, Record
+from secagg.protocol.beacon import VALUE_BYTES
+from secagg.protocol.effects import LARGEST_ROUND
 from secagg.protocol.memory import (
+    BEACON_HEAD,
+    BEACON_VALUE,
     CLOSED,
     DEADLINE,
     INPUT,
@@ -23,7 +27,7 @@ from secagg.protocol.memory import (
 from secagg.protocols._masking.messages import TABLE
 from secagg.types import client
 
-SCENARIO = scenario_of("secagg", 5)
+SCENARIO = scenario_of("secagg 5 curious")
 MEMORY = Memory(SCENARIO.session, client(0), TABLE)
 NO_TEXT = b"\xff\xfe"
 """Not UTF-8."""
@@ -44,6 +48,47 @@ def test_an_input_of_half_a_lane_is_refused() -> None:
     assert isinstance(event, Input)
     with pytest.raises(DecodeError, match="not the record of an event"):
         MEMORY.event(head(INPUT), memoryview(lanes[:-1]))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        BeaconHead(0),
+        BeaconHead(LARGEST_ROUND),
+        BeaconValue(7, b""),
+        BeaconValue(LARGEST_ROUND, bytes(range(VALUE_BYTES))),
+    ],
+)
+def test_what_was_read_of_the_beacon_comes_back(event: BeaconHead | BeaconValue) -> None:
+    record = MEMORY.happened(3, event, client(0))
+    assert MEMORY.event(MEMORY.read(record), record.tail) == (event, client(0))
+
+
+@pytest.mark.parametrize(
+    ("type_", "body"),
+    [
+        (BEACON_HEAD, bytes(7)),
+        (BEACON_HEAD, bytes(9)),
+        (BEACON_HEAD, b"\xff" * 8),
+        (BEACON_VALUE, bytes(7)),
+        (BEACON_VALUE, b"\xff" * 8),
+        (BEACON_VALUE, bytes(8 + VALUE_BYTES + 1)),
+    ],
+)
+def test_what_no_beacon_says_is_refused(type_: int, body: bytes) -> None:
+    with pytest.raises(DecodeError, match="the record of an event"):
+        MEMORY.event(head(type_, body), memoryview(b""))
+
+
+def test_no_two_readings_are_the_same_event() -> None:
+    events: list[BeaconHead | BeaconValue] = [
+        BeaconHead(1),
+        BeaconHead(256),
+        BeaconValue(1, b""),
+        BeaconValue(1, b"1"),
+        BeaconValue(2, b"1"),
+    ]
+    assert len({MEMORY.digest_of(event, client(0)) for event in events}) == len(events)
 
 
 @pytest.mark.parametrize("type_", [START, CLOSED, 99])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -100,6 +101,25 @@ def test_what_is_accepted_by_name_is_accepted() -> None:
     exact.admit_roster(ROSTER)
     strong = msgspec.structs.replace(PLAN, mask_key_bits=256)
     ClientPolicy(mask_key_bits=256, suites=frozenset({strong.suite})).admit(strong, guarantees)
+
+
+@pytest.mark.parametrize("count", [6, 60])
+def test_a_sketch_against_a_lying_server_is_accepted_by_name_only(count: int) -> None:
+    """Also where a small cohort gets the complete graph."""
+    clients = tuple(client(number) for number in range(count))
+    task = Task(clients=clients, length=5, bound=10, level=Level.MALICIOUS, corrupt=Decimal("0.05"))
+    ring = protocols.get("secagg_plus")
+    plan, guarantees = ring.plan(task), ring.guarantees(Level.MALICIOUS)
+    with pytest.raises(PolicyError, match="acceptance by name, is demanded") as refused:
+        ClientPolicy().admit(plan, guarantees)
+    assert refused.value.field == "protocols"
+    assert "'secagg_plus' with a proof sketch: experimental is offered" in str(refused.value)
+    with pytest.raises(PolicyError, match="one of"):
+        ClientPolicy(protocols=frozenset({"secagg"})).admit(plan, guarantees)
+    ClientPolicy(protocols=frozenset({"secagg_plus"})).admit(plan, guarantees)
+    ClientPolicy.accepting(plan).admit(plan, guarantees)
+    # What is proved needs no name.
+    ClientPolicy().admit(MASKED.plan(task), MASKED.guarantees(Level.MALICIOUS))
 
 
 @pytest.mark.parametrize("name", protocols.NAMES)

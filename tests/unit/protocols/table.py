@@ -59,9 +59,14 @@ class Table:
     """
 
     def __init__(
-        self, name: str = "secagg-malicious", count: int = 5, seed: int = 1, **task: Any
+        self,
+        name: str | Offered = "secagg-malicious",
+        count: int = 5,
+        seed: int = 1,
+        **task: Any,
     ) -> None:
-        self.scenario = Scenario(Offered.named(name), count, {**TASK, **task}, seed)
+        offered = Offered.named(name) if isinstance(name, str) else name
+        self.scenario = Scenario(offered, count, {**TASK, **task}, seed)
         self.parties: dict[PartyId, Party] = {
             who: self.scenario.party(who) for who in self.scenario.plan.parties
         }

@@ -169,6 +169,21 @@ def test_a_wrong_share_counts_as_missing_and_its_holder_is_named(
     assert f"its share of client {owner} was not dealt so" in error.reason
 
 
+@pytest.mark.parametrize("vanishes", [False, True])
+def test_a_dealers_own_share_that_is_none_counts_as_missing(
+    vanishes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody but the dealer sees it before it answers, and it opens its commitment."""
+    table = begun()
+    deal_badly(monkeypatch, table, "self share not canonical", DEALER, DEALER)
+    table.until(SignedAnswer)
+    if vanishes:
+        table.drop(SignedAnswer, DEALER)
+    table.finish().check_sum(0, 1, 2, 3, 4)
+    expected = [] if vanishes else [(client(DEALER), WrongShare)]
+    assert [(culprit, type(error)) for culprit, error in table.accused] == expected
+
+
 def test_the_other_kind_of_share_is_a_wrong_one(monkeypatch: pytest.MonkeyPatch) -> None:
     table = begun()
     table.until(CommittedBundle).hand_over()

@@ -164,6 +164,11 @@ LISTS: dict[str, Case] = {
         InconsistentSurvivors,
         "survivors who dealt shares, of the cohort",
     ),
+    "me as one who has not dealt": (
+        lambda t, m: SurvivorList(bits(t, 1, 2, 3, 4), m.included),
+        InconsistentSurvivors,
+        "survivors who dealt shares, of the cohort",
+    ),
     "a dealer of mine left out": (
         lambda t, m: SurvivorList(bits(t, 0, 1, 2, 3), bits(t, 0, 1, 2, 3)),
         InconsistentSurvivors,

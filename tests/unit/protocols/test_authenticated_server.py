@@ -289,7 +289,7 @@ def test_who_says_nothing_valid_is_left_out(kind: type[Message]) -> None:
 @pytest.mark.parametrize(
     ("earlier", "kind", "words"),
     [
-        (SignedKeys, CommittedShares, "expected shares of the cohort only"),
+        (SignedKeys, CommittedShares, "expected shares of those with a key book only"),
         (CommittedShares, SignedVector, "expected vectors of those who dealt shares only"),
         (SignedVector, SurvivorSignature, "expected signatures of the survivors only"),
         (SurvivorSignature, SignedAnswer, "expected answers of those asked only"),

@@ -24,6 +24,8 @@ from secagg.runner.rounds import choose, judged, largest_error, lost_after, simu
 from secagg.types import Ring, Role, client
 
 MASKING_PHASES = ("advertise", "share", "mask", "unmask")
+# After the root is signed nothing is said until the graph is there.
+RING_PHASES = (("advertise",), ("commit",), ("draw", "share"), ("mask",), ("agree",), ("unmask",))
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +256,10 @@ def test_losses_by_phase_or_spread() -> None:
         [2],
         [3],
     ]
+    ring, malicious = protocols.get("secagg_plus"), Level.MALICIOUS
+    assert lost_after(ring, malicious, SPREAD) == [0, 1, 2, 3, 4, 5]
+    for sent, phases in enumerate(RING_PHASES):
+        assert all(lost_after(ring, malicious, phase) == [sent] for phase in phases)
     for name, phase in (("bfv", "setup"), ("bfv", "upload"), ("enclave", "verify")):
         # One message only: to vanish in any phase is not to send it.
         assert lost_after(protocols.get(name), level, phase) == [0]

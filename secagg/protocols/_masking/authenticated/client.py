@@ -279,14 +279,12 @@ class AuthenticatedClient(Party):
 
     def _open_shares(self, dealer: PartyId, sealed: bytes, pair: bytes) -> Secret:
         both = self._keys.open(dealer, sealed)
-        if len(both) != 2 * OPENING_BYTES:
-            raise VerificationError(f"expected two shares with salts, got {len(both)} bytes")
         opening = both.reveal()
         for kind, half in (
             (MASK_SHARE, opening[:OPENING_BYTES]),
             (SELF_SHARE, opening[OPENING_BYTES:]),
         ):
-            shamir.decode_shares(half[:-SALT_BYTES])
+            shamir.check_share(half[:-SALT_BYTES])
             statements.check_opening(self._transcript, half, kind, dealer, self.me, pair)
         return both
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from secagg.errors import ParameterError
 from secagg.protocol import Identity, Party, Session
 from secagg.protocols._masking.authenticated.client import AuthenticatedClient
-from secagg.protocols._masking.authenticated.ring import RingClient
+from secagg.protocols._masking.authenticated.ring import RingClient, RingServer
 from secagg.types import PartyId, Rng, Role
 
 
@@ -21,8 +21,8 @@ def enrolled_party(
     """A client with its signing key, or the server, which has none.
 
     Raises:
-        ParameterError: the roster has no keys, the client's key is not the roster's, or it has no
-            beacon where one is needed.
+        ParameterError: the roster has no keys, the client's key is not the roster's, or a party has
+            no beacon where one is needed.
     """
     if not session.keys:
         raise ParameterError(f"{session.plan.protocol} needs a roster with the clients' keys")
@@ -33,7 +33,7 @@ def enrolled_party(
         if identity.key.public != session.keys.get(me):
             raise ParameterError(f"the roster has another key of {me}")
         party.signing_key = identity.key
-    if isinstance(party, RingClient):
+    if isinstance(party, RingClient | RingServer):
         if identity.beacon is None:
             raise ParameterError(f"{me} needs a public beacon to believe")
         party.beacon = identity.beacon

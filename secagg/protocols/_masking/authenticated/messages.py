@@ -187,4 +187,4 @@ TABLE: Final = MessageTable(
     )
 )
 
-RING_TABLE: Final = MessageTable((*TABLE.messages, CohortRoot, CohortSignature))
+RING_TABLE: Final = MessageTable((SignedKeys, CohortRoot, CohortSignature, *TABLE.messages[1:]))

@@ -7,6 +7,10 @@ then says, so that a server which fixed the keys could not know the graph, and o
 graph can change nothing in it. Everything else is as on the complete graph, with a quorum in each
 neighbourhood; the degree and the threshold are those that leave no window to cut the ring at
 (`_masking.parameters`, server "malicious").
+
+A client relies on its own signature only, which is why no client checks another's: whoever was
+shown another root, or another round, has another graph and another transcript, and nothing that
+it deals can be opened here. Decision 26 says what remains of that.
 """
 
 from __future__ import annotations
@@ -14,7 +18,13 @@ from __future__ import annotations
 from typing import Final
 
 from secagg.crypto.merkle import padded_count, path_size, root_of_path
-from secagg.errors import BeaconPassed, InconsistentCohort, RemoteProtocolError, VerificationError
+from secagg.errors import (
+    BeaconPassed,
+    InconsistentCohort,
+    LocalProtocolError,
+    RemoteProtocolError,
+    VerificationError,
+)
 from secagg.protocol import (
     Beacon,
     BeaconHead,
@@ -39,8 +49,17 @@ from secagg.protocols._masking.authenticated.messages import (
 from secagg.protocols._masking.authenticated.server import AuthenticatedServer
 from secagg.types import SERVER, PartyId, Rng, client
 
-ROUNDS_AHEAD: Final = 2
-"""Rounds of the beacon that the server leaves the clients, to sign before it comes."""
+READING_LAG: Final = 1
+"""Rounds by which a client's reading of the beacon may be behind.
+
+The newest round that a relay tells of is not always the newest that somebody knows.
+"""
+
+ROUNDS_AHEAD: Final = READING_LAG + 2
+"""The round that the server names, counted from its own reading.
+
+Clients that read what it read can sign until two more rounds have come: for a whole period.
+"""
 
 
 class RingClient(AuthenticatedClient):
@@ -51,6 +70,7 @@ class RingClient(AuthenticatedClient):
     """
 
     phases = ("advertise", "commit", "draw", "share", "mask", "agree", "unmask")
+    silent = frozenset({"draw"})
     table = RING_TABLE
     beacon: Beacon
 
@@ -68,6 +88,7 @@ class RingClient(AuthenticatedClient):
     def take_root(self, message: CohortRoot, sender: PartyId) -> Effects:
         """Keep the root over the keys, mine among them."""
         members = sorted(checks.read_bitmap(self.plan, message.cohort, sender))
+        checks.check_size(self.plan, members, sender)
         if self.me.number not in members:
             raise RemoteProtocolError(sender, "expected a cohort with me")
         place, count = members.index(self.me.number), padded_count(len(members))
@@ -81,11 +102,16 @@ class RingClient(AuthenticatedClient):
 
     @on(BeaconHead, "commit")
     def sign_root(self, event: BeaconHead, sender: PartyId) -> Effects:
-        """Sign the root and the round, if that is still to come."""
-        if self.beacon_round <= event.round:
+        """Sign the root and the round, if that is certainly still to come.
+
+        A round that is years ahead is as good as any other: nobody knows it. Waiting for it ends
+        with the driver's patience, as waiting for a silent server does.
+        """
+        known = event.round + READING_LAG
+        if self.beacon_round <= known:
             raise BeaconPassed(
                 SERVER,
-                f"expected a round of the beacon after {event.round}, which has come, got"
+                f"expected a round of the beacon after {known}, which may have come, got"
                 f" {self.beacon_round}",
             )
         statement = statements.cohort_statement(
@@ -115,10 +141,15 @@ class RingClient(AuthenticatedClient):
 
 
 class RingServer(AuthenticatedServer):
-    """commit: wants the beacon's newest round; sign: awaits signatures; draw: wants a value."""
+    """commit: wants the beacon's newest round; sign: awaits signatures; draw: wants a value.
+
+    Attributes:
+        beacon: by which it judges what its driver read, so as not to be blamed for a relay.
+    """
 
     phases = ("advertise", "commit", "sign", "draw", "share", "mask", "agree", "unmask")
     table = RING_TABLE
+    beacon: Beacon
 
     def __init__(self, session: Session, me: PartyId, rng: Rng) -> None:
         super().__init__(session, me, rng)
@@ -169,7 +200,19 @@ class RingServer(AuthenticatedServer):
 
     @on(BeaconValue, "draw")
     def draw_graph(self, event: BeaconValue, sender: PartyId) -> Effects:
-        """Hand out the keys on the graph that the beacon gives."""
+        """Hand out the keys on the graph that the beacon gives.
+
+        Raises:
+            LocalProtocolError: not the value of the round that was named; another may be read.
+        """
+        try:
+            if event.round != self.beacon_round:
+                raise VerificationError(f"it is that of round {event.round}")
+            self.beacon.check(event.round, event.value)
+        except VerificationError as error:
+            raise LocalProtocolError(
+                f"expected the beacon's value of round {self.beacon_round}: {error}"
+            ) from None
         seed = statements.graph_seed(
             self.session.id, self._bitmap, self._tree.root, self._beacon_round, event.value
         )

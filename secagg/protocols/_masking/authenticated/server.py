@@ -72,6 +72,7 @@ class AuthenticatedServer(Party):
         self._bitmap = b""
         self._tree = MerkleTree([])
         self._neighbours: dict[int, list[int]] = {}
+        self._recipients: frozenset[int] = frozenset()
         self._transcript = b""
         self._dealt: dict[int, Dealt] = {}
         self._total = Total(self.plan)
@@ -137,6 +138,7 @@ class AuthenticatedServer(Party):
         self._neighbours = {number: hood.neighbours(number) for number in cohort}
         places = {} if hood.complete else {number: at for at, number in enumerate(cohort)}
         self._transcript = transcript(self.session, tree.root, seed)
+        self._recipients = frozenset(recipients)
         self.advance("share")
         for number in recipients:
             near = self._neighbours[number]
@@ -169,15 +171,15 @@ class AuthenticatedServer(Party):
     @on(CommittedShares, "share")
     def take_shares(self, message: CommittedShares, sender: PartyId) -> Effects:
         """Keep what a client dealt until everybody has, or time is up."""
-        if sender.number not in self._neighbours:
-            raise RemoteProtocolError(sender, "expected shares of the cohort only")
+        if sender.number not in self._recipients:
+            raise RemoteProtocolError(sender, "expected shares of those with a key book only")
         dealt = Dealt(sender, self._neighbours[sender.number], message)
         statement = statements.shares_statement(
             self._transcript, sender, message.commitment, dealt.root
         )
         self._check(sender, message.signature, statements.SHARES, statement)
         self._dealt[sender.number] = dealt
-        return self._relay_shares() if len(self._dealt) == len(self._neighbours) else ()
+        return self._relay_shares() if len(self._dealt) == len(self._recipients) else ()
 
     @on(Deadline, "share")
     def close_share(self, event: Deadline, sender: PartyId) -> Effects:
@@ -340,7 +342,7 @@ class AuthenticatedServer(Party):
         kind = SELF_SHARE if owner in self._complaints else MASK_SHARE
         dealt = self._dealt[owner]
         try:
-            shamir.decode_shares(opening[:-SALT_BYTES])
+            shamir.check_share(opening[:-SALT_BYTES])
             statements.check_opening(
                 self._transcript, opening, kind, dealt.dealer, holder, dealt.pair(holder.number)
             )

@@ -18,7 +18,7 @@ from secagg.errors import VerificationError
 from secagg.protocol import Session
 from secagg.protocols._masking.authenticated.messages import COMMITMENT_PAIR_BYTES
 from secagg.protocols._masking.keyring import PublicKeys
-from secagg.types import PartyId, Secret, client
+from secagg.types import PartyId, client
 
 KEYS: Final = "masking keys"
 COHORT: Final = "masking cohort"
@@ -80,13 +80,13 @@ def share_commitment(
         dealer: whose seed is shared.
         holder: whose share it is.
     """
-    return kdf.derive(
-        Secret(opening),
+    return kdf.commit(
+        opening,
         context=transcript,
         purpose=kdf.Purpose.SHARE_COMMITMENT,
         parties=(dealer, holder),
         details=(kind,),
-    ).reveal()
+    )
 
 
 def share_leaf(holder: PartyId, sealed: bytes, commitments: bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""Examining the engine from outside: attacks, with what their adversary has and nothing else."""
