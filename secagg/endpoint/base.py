@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
@@ -55,10 +55,16 @@ class Outgoing(NamedTuple):
 
 
 class BeaconSource(typing.Protocol):
-    """What an integrator knows of a public beacon. It answers at once, from what it has read."""
+    """What an integrator knows of a public beacon, by itself: never from the server of the session.
+
+    It is asked in the middle of a call and answers at once.
+    """
 
     def newest(self) -> int:
-        """The newest round that anybody can know of."""
+        """The newest round that there is now: by the beacon's period and the own clock, or read.
+
+        A number that is kept from earlier can expose a client; one that is too large cannot.
+        """
         ...
 
     def value(self, number: int) -> bytes | None:
@@ -126,6 +132,7 @@ class Endpoint(ABC):
         self._waiting: deque[_Given] = deque()
         self._early: dict[tuple[PartyId, type[Event]], Event] = {}
         self._due = ""
+        self._looked = False
 
     @property
     def phase(self) -> str:
@@ -146,7 +153,7 @@ class Endpoint(ABC):
         self._timer.move(now)
         self._started = True
         self._carry_out(self._begin)
-        self._waiting.extend(self._possible())
+        self._enter()
         return self._run()
 
     def receive(
@@ -169,7 +176,7 @@ class Endpoint(ABC):
                 # A copy of what the caller could change: vectors are added up later, in groups.
                 message = self._party.open(Frame.split(bytes(data)), sender)
             except (DecodeError, RemoteProtocolError) as error:
-                self._refused(sender, _bare(error))
+                self._refused(sender, bare(error))
             else:
                 self._waiting.append((message, sender))
         return self._run()
@@ -181,7 +188,6 @@ class Endpoint(ABC):
             LocalProtocolError: not started, or no monotonic clock.
         """
         self._move(now)
-        self._waiting.extend(self._heard_from_beacon())
         return self._run()
 
     def wait(self, now: float) -> float | None:
@@ -191,7 +197,7 @@ class Endpoint(ABC):
         """
         if self.done or not self._started:
             return None
-        if self._waiting:
+        if self._waiting or self._party.wants(BeaconHead):
             return 0.0
         left = self._timer.left(now)
         return min(left, BEACON_SECONDS) if self._party.wants(BeaconValue) else left
@@ -236,12 +242,13 @@ class Endpoint(ABC):
         repeats what its last event said, and that only: were two to speak in one call, a crash
         after it would lose the words of the first.
         """
-        while self._waiting and not self.done and not self._out:
-            event, sender = self._waiting.popleft()
+        self._looked = False
+        while not self.done and not self._out and (given := self._next()) is not None:
+            event, sender = given
             fate = self._party.when(event, sender)
             if fate == "now":
                 self._carry_out(partial(self._handle, event, sender))
-                self._waiting.extendleft(reversed(self._possible()))
+                self._enter()
             elif fate == "early":
                 self._keep(event, sender)
             elif isinstance(event, Message):
@@ -249,26 +256,26 @@ class Endpoint(ABC):
         taken, self._out = self._out, []
         return taken
 
-    def _possible(self) -> Sequence[_Given]:
-        """Events that the phase makes possible: what the beacon said, what came too early."""
-        if self.done:
-            return ()
-        early: list[_Given] = []
-        if self._party.phase != self._timer.phase:
-            self._timer.enter(self._party.phase)
-            early = [(event, sender) for (sender, _), event in self._early.items()]
-            self._early.clear()
-        return (*self._heard_from_beacon(), *early)
-
-    def _heard_from_beacon(self) -> Sequence[_Given]:
+    def _next(self) -> _Given | None:
+        """What happens next: what the beacon says, read when it is wanted and not before."""
         party, beacon = self._party, self._beacon
         if beacon is not None and party.wants(BeaconHead):
-            return ((BeaconHead(beacon.newest()), self.me),)
-        if beacon is not None and party.wants(BeaconValue):
-            value = beacon.value(party.beacon_round)
-            if value is not None:
-                return ((BeaconValue(party.beacon_round, value), self.me),)
-        return ()
+            return BeaconHead(beacon.newest()), self.me
+        if beacon is not None and party.wants(BeaconValue) and not self._looked:
+            # Once in a call: what is refused now is looked at again later.
+            self._looked = True
+            if (value := beacon.value(party.beacon_round)) is not None:
+                return BeaconValue(party.beacon_round, value), self.me
+        return self._waiting.popleft() if self._waiting else None
+
+    def _enter(self) -> None:
+        """If the party is in another phase: begin its time, and look at what came too early."""
+        if self.done or self._party.phase == self._timer.phase:
+            return
+        self._timer.enter(self._party.phase)
+        early = [(event, sender) for (sender, _), event in self._early.items()]
+        self._early.clear()
+        self._waiting.extendleft(reversed(early))
 
     def _keep(self, event: Event, sender: PartyId) -> None:
         """Keep what came too early, one of each kind: a peer cannot fill the memory."""
@@ -293,7 +300,7 @@ class Endpoint(ABC):
                 self._act(effect)
         except BaseException as error:
             if isinstance(error, SecaggError) and not isinstance(error, LocalProtocolError):
-                self._fail(_bare(error))
+                self._fail(bare(error))
                 return
             # A bug, or an interrupt: half of an event may have happened.
             self._fail(RoundFailed(f"{type(error).__name__} inside"))
@@ -310,6 +317,8 @@ class Endpoint(ABC):
                 self._refused(culprit, error)
             case Done():
                 self.done = True
+                self._waiting.clear()
+                self._early.clear()
                 self._finish(effect)
             case Fail(reason=reason, error=error):
                 self._fail(RoundFailed(reason) if error is None else error)
@@ -322,7 +331,7 @@ class Endpoint(ABC):
         self._party.abandon()
 
 
-def _bare(error: SecaggError) -> SecaggError:
+def bare(error: SecaggError) -> SecaggError:
     """An error without a traceback, which would keep frames, and the secrets in them."""
     error.__traceback__ = error.__context__ = error.__cause__ = None
     return error

@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from secagg.crypto.rng import SystemRng
-from secagg.endpoint.base import BeaconSource, Endpoint, timer_for
+from secagg.endpoint.base import BeaconSource, Endpoint, bare, timer_for
 from secagg.endpoint.invitation import Invitation
 from secagg.endpoint.records import RecordStore
 from secagg.endpoint.timing import Deadlines
 from secagg.errors import LocalProtocolError, ParameterError, SecaggError
-from secagg.protocol import ClientPolicy, Done, Effect, Event, Remember, Roster
+from secagg.protocol import (
+    BeaconValue,
+    ClientPolicy,
+    Done,
+    Effect,
+    Event,
+    Identity,
+    Remember,
+    Roster,
+)
 from secagg.types import SERVER, PartyId, Rng, Role
 
 KEPT_REFUSALS: Final = 1000
@@ -50,7 +59,8 @@ class ServerEndpoint(Endpoint):
 
     Attributes:
         refusals: of what peers sent, the newest `KEPT_REFUSALS`: undecodable, of another session,
-            of strangers, against the rules.
+            of strangers, against the rules. Under its own name: what its source said of a beacon
+            that did not say it.
         refused: how many there were.
     """
 
@@ -61,6 +71,7 @@ class ServerEndpoint(Endpoint):
         deadlines: Deadlines,
         records: RecordStore | None = None,
         roster: Roster | None = None,
+        identity: Identity | None = None,
         beacon: BeaconSource | None = None,
         rng: Rng | None = None,
         me: PartyId = SERVER,
@@ -73,6 +84,7 @@ class ServerEndpoint(Endpoint):
             records: where a server that dies leaves what its successor needs, over the same
                 invitation. Without, the session dies with it.
             roster: that was given to `Invitation.fresh`.
+            identity: whom the server believes, where the protocol needs it.
             beacon: where the protocol reads one.
             rng: by default the system's.
             me: the server; or another role, such as a decryptor, in a process of its own.
@@ -104,6 +116,7 @@ class ServerEndpoint(Endpoint):
             # Only clients have a policy to hold against a session.
             ClientPolicy(),
             kept,
+            identity,
         )
         super().__init__(protocol, session, party, timer, beacon)
         self.refusals: deque[Refusal] = deque(maxlen=KEPT_REFUSALS)
@@ -131,7 +144,14 @@ class ServerEndpoint(Endpoint):
         return self._party.resume() if self._restored else self._party.start()
 
     def _handle(self, event: Event, sender: PartyId) -> list[Effect]:
-        return self._party.handle(event, sender)
+        try:
+            return self._party.handle(event, sender)
+        except LocalProtocolError as error:
+            if not isinstance(event, BeaconValue):
+                raise
+            # A relay said what the beacon did not; nothing has changed, and another may be asked.
+            self._refused(self.me, bare(error))
+            return []
 
     def _remember(self, effect: Remember) -> None:
         if self._records is not None:

@@ -111,7 +111,11 @@ async def play(
 
     async def serve() -> Mean:
         await here.wait()
-        own = {"roster": federation.roster, "beacon": federation.source}
+        own = {
+            "roster": federation.roster,
+            "identity": federation.believing,
+            "beacon": federation.source,
+        }
         try:
             mean: Mean = await loop.serve(everybody, federation.invitation, **own)
             return mean

@@ -42,11 +42,14 @@ class Source(BeaconSource):
         self.beacon = beacon
         self.number = 1
         self.silent = False
+        self.lies: list[bytes] = []
 
     def newest(self) -> int:
         return self.number
 
     def value(self, number: int) -> bytes | None:
+        if self.lies:
+            return self.lies.pop()
         if self.silent:
             return None
         self.number = max(self.number, number)
@@ -75,6 +78,7 @@ class Federation:
             party: Identity(key=key, beacon=beacon.public) if malicious else None
             for party, key in keys.items()
         }
+        self.believing = Identity(beacon=beacon.public) if malicious else None
         public = tuple(key.public for key in keys.values())
         self.roster = Roster(3, self.clients, public, authority) if malicious else None
         self.invitation = self.invite()
@@ -148,6 +152,7 @@ class Federation:
             deadlines=deadlines,
             records=records,
             roster=self.roster,
+            identity=self.believing,
             beacon=self.source,
         )
 

@@ -11,7 +11,7 @@ from unit.endpoint.federation import (
 )
 
 from secagg.endpoint import ServerEndpoint
-from secagg.errors import LocalProtocolError, RoundFailed
+from secagg.errors import BeaconPassed, LocalProtocolError, RoundFailed
 from secagg.protocol import Level
 from secagg.types import DECRYPTOR, SERVER, client
 
@@ -147,6 +147,34 @@ def test_a_beacon_that_is_silent() -> None:
         pass
     assert federation.check(server) == federation.clients
     assert channel.now == 102.0
+
+
+def test_a_relay_that_says_what_the_beacon_did_not() -> None:
+    """It is asked again a second later; nobody is blamed, and no client hears of it."""
+    federation = Federation("secagg_plus", Level.MALICIOUS)
+    assert federation.source is not None
+    federation.source.lies = [bytes(64), b"", bytes(96)]
+    channel = Channel(federation.everybody()).run()
+    server = server_of(channel)
+    assert federation.check(server) == federation.clients
+    assert channel.now == 103.0
+    assert [each.sender for each in server.refusals] == [SERVER] * 3
+
+
+def test_the_beacon_is_read_when_it_is_wanted_and_not_before() -> None:
+    """A head that was read before the server's root came would make a known round look open."""
+    federation = Federation("secagg_plus", Level.MALICIOUS)
+    assert federation.source is not None
+    victim, source = client(2), federation.source
+    channel = Channel(federation.everybody())
+    for who in list(channel.ends):
+        channel.start(who)
+    while not any(to == victim for _, (to, _) in channel.queue):
+        assert channel.step()
+    source.number += 10
+    while channel.ends[victim].failure is None:
+        assert channel.step()
+    assert type(channel.ends[victim].failure) is BeaconPassed
 
 
 def test_a_beacon_that_stays_silent() -> None:
