@@ -53,6 +53,10 @@ class Outgoing(NamedTuple):
     to: PartyId
     data: bytes
 
+    def __repr__(self) -> str:
+        # Messages have no place in a log.
+        return f"Outgoing(to={self.to}, {len(self.data)} bytes)"
+
 
 class BeaconSource(typing.Protocol):
     """What an integrator knows of a public beacon, by itself: never from the server of the session.

@@ -120,8 +120,7 @@ class Invitation(
                 f" codec makes them, got {task.length} up to {task.bound}"
             )
         for fraction in (task.corrupt, task.dropout):
-            exponent = fraction.as_tuple().exponent
-            if not isinstance(exponent, int) or exponent < -MAX_DECIMAL_PLACES:
+            if int(fraction.as_tuple().exponent) < -MAX_DECIMAL_PLACES:
                 raise ParameterError(f"a fraction has at most {MAX_DECIMAL_PLACES} decimal places")
         if self.tensors:
             size = sum(tensor.size for tensor in self.tensors)

@@ -129,6 +129,14 @@ def test_a_record_that_was_changed(root: Path) -> None:
             store.load(ONE)
 
 
+def test_a_file_that_is_cut_after_it_was_loaded(root: Path) -> None:
+    store = FileRecords(root)
+    loaded = store.load(ONE)
+    os.truncate(root / ONE.hex(), 10)
+    with pytest.raises(LedgerUnavailable, match=f"{ONE.hex()}: OSError"):
+        list(loaded)
+
+
 def test_files_are_their_owners_alone(root: Path, tmp_path: Path) -> None:
     SqliteRecords(tmp_path / "records.db").close()
     for path in (root, *root.iterdir(), tmp_path / "records.db"):
@@ -177,6 +185,8 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
             store.add(ONE, FIRST)
         with pytest.raises(LedgerUnavailable):
             store.load(ONE)
+        with pytest.raises(LedgerUnavailable):
+            store.erase(ONE)
     assert other() == ["open", "open"]
 
 

@@ -249,6 +249,11 @@ def test_a_clock_that_is_none(now: float) -> None:
         server.tick(now)
 
 
+def test_messages_have_no_place_in_a_log() -> None:
+    (said,) = Federation("secagg").client(client(1)).start(0.0)
+    assert repr(said) == f"Outgoing(to=server 0, {len(said.data)} bytes)"
+
+
 def test_messages_in_buffers_that_are_used_again() -> None:
     """Vectors are added up a few at a time: what was received must not change in between."""
     federation = Federation("secagg")

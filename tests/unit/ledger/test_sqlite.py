@@ -180,4 +180,24 @@ def test_a_fork_does_not_write_to_the_ledger_of_its_parent(
         patch.setattr(os, "getpid", lambda: 1)
         with pytest.raises(LedgerBusy):
             ledger.open_session(SESSION.id, 0)
-    assert open_at(path).knows(SESSION.id) is False
+    keys = path.with_name("state.db.keys")
+    assert not list(keys.iterdir())
+    with open_at(path) as ledger:
+        assert ledger.knows(SESSION.id) is False
+        ledger.open_session(SESSION.id, 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: 1)
+            with pytest.raises(LedgerBusy):
+                ledger.give_up(SESSION.id)
+        storage = SqliteStorage(path)
+        with pytest.raises(LedgerUnavailable, match="it is not open"):
+            storage.erase(SESSION.id)
+        assert [each.name for each in keys.iterdir()] == [SESSION.id.hex()]
+
+
+def test_keys_that_others_may_read_from_the_beginning(tmp_path: Path) -> None:
+    keys = tmp_path / "new.db.keys"
+    keys.mkdir(mode=0o755)
+    with pytest.raises(LedgerUnavailable, match="its mode is 755"):
+        SqliteStorage(tmp_path / "new.db").create(b"log", b"mark")
+    assert not (tmp_path / "new.db").exists()
