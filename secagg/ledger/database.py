@@ -19,7 +19,6 @@ from secagg.errors import (
     LedgerBusy,
     LedgerCorrupt,
     LedgerError,
-    LedgerMissing,
     LedgerUnavailable,
 )
 from secagg.ledger.files import check_private, ledger_errors
@@ -145,8 +144,6 @@ class Database:
                 raise LedgerBusy("another process has it open", place=self.place) from error
             if code in _DAMAGED:
                 raise LedgerCorrupt(str(error), place=self.place) from error
-            if code == sqlite3.SQLITE_CANTOPEN and not self._path.exists():
-                raise LedgerMissing("there is no such file", place=self.place) from error
             raise LedgerUnavailable(str(error), place=self.place) from error
 
 

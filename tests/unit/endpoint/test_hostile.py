@@ -146,6 +146,9 @@ def test_a_client_ends_at_the_first_wrong_word(level: Level) -> None:
         assert end.done
         assert type(end.failure) is error
         assert end.wait(1.0) is None
+        seed = end._party._seed
+        assert seed is not None
+        assert len(seed) == 0
         with pytest.raises(error):
             end.check()
         # Whatever comes now, and whatever is lost: it says no more.

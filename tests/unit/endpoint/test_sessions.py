@@ -207,6 +207,20 @@ def test_deadlines_of_each_phase() -> None:
     assert ends[SERVER].wait(channel.now) is None
 
 
+def test_one_word_in_a_call_and_the_rest_at_once() -> None:
+    """A client's keys are out before its vector is in the ledger, for only the last word of a
+    party that was restored is said again."""
+    federation = Federation("secagg")
+    with federation.ledger(client(1)) as ledger:
+        end = federation.client(client(1), ledger)
+        assert len(end.start(0.0)) == 1
+        assert len(ledger.records(end.session)) == 1
+        assert end.wait(0.0) == 0.0
+        assert end.tick(0.0) == []
+        assert len(ledger.records(end.session)) == 2
+        assert end.wait(0.0) == PATIENCE
+
+
 def test_a_deadline_passes_before_a_message_that_comes_after_it() -> None:
     """Though nobody called `tick`: a steady stream of messages holds nothing up."""
     federation = Federation("plain")
