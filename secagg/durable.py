@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def write_all(descriptor: int, data: bytes | bytearray) -> None:
+def write_all(descriptor: int, data: bytes | bytearray | memoryview) -> None:
     """Write all of it, however many calls that takes; it is on the device after an fsync only."""
     rest = memoryview(data)
     while rest:

@@ -7,6 +7,7 @@ from secagg.ledger.entries import Owner
 from secagg.ledger.files import FileStorage, create_device_key, load_device_key
 from secagg.ledger.keeper import Keeper
 from secagg.ledger.ledger import Ledger
+from secagg.ledger.sqlite import SqliteStorage
 from secagg.ledger.storage import MemoryStorage, Storage
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Ledger",
     "MemoryStorage",
     "Owner",
+    "SqliteStorage",
     "Storage",
     "create_device_key",
     "load_device_key",

@@ -49,8 +49,8 @@ def create_device_key(path: Path, rng: Rng) -> Secret:
     """
     key = rng.bytes(SEED_BYTES)
     try:
-        with _io(path):
-            _write(path, key, os.O_EXCL)
+        with ledger_errors(path):
+            write_file(path, key, os.O_EXCL)
             flush_directory(path.parent)
     except LedgerUnavailable as error:
         if isinstance(error.__cause__, FileExistsError):
@@ -67,9 +67,9 @@ def load_device_key(path: Path) -> Secret:
         LedgerUnavailable: it cannot be read, or others than its owner may.
         LedgerCorrupt: not 32 bytes.
     """
-    with _io(path):
-        _check_private(path)
-        key = _read(path)
+    with ledger_errors(path):
+        check_private(path)
+        key = read_file(path)
     if len(key) != SEED_BYTES:
         raise LedgerCorrupt(
             f"expected a key of {SEED_BYTES} bytes, got {len(key)}", place=str(path)
@@ -100,12 +100,12 @@ class FileStorage:
             LedgerError: there is one already.
             LedgerUnavailable: it cannot be written.
         """
-        with _io(self._root):
+        with ledger_errors(self._root):
             if self._root.exists() and any(self._root.iterdir()):
                 raise LedgerError("there is a ledger already", place=self.place)
             made = Path(tempfile.mkdtemp(prefix=f"{self._root.name}.", dir=self._root.parent))
-            _write(made / self._log.name, log)
-            _write(made / self._mark.name, mark)
+            write_file(made / self._log.name, log)
+            write_file(made / self._mark.name, mark)
             (made / self._sessions.name).mkdir(mode=0o700)
             flush_directory(made)
             # Onto a directory with anything in it this fails: nobody's ledger is replaced.
@@ -116,50 +116,50 @@ class FileStorage:
         """The log, locked, and the mark."""
         if self._descriptor is not None:
             raise LedgerBusy("the ledger is open already", place=self.place)
-        with _io(self._root):
-            _check_private(self._root)
-        with _io(self._log):
+        with ledger_errors(self._root):
+            check_private(self._root)
+        with ledger_errors(self._log):
             flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
             self._descriptor = os.open(self._log, flags)
             self._process = os.getpid()
         try:
-            with _io(self._log):
+            with ledger_errors(self._log):
                 try:
                     fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     raise LedgerBusy("another process has it open", place=self.place) from None
-                log = _read(self._log)
-            with _io(self._mark):
-                return log, _read(self._mark) if self._mark.exists() else b""
+                log = read_file(self._log)
+            with ledger_errors(self._mark):
+                return log, read_file(self._mark) if self._mark.exists() else b""
         except BaseException:
             self.close()
             raise
 
     def append(self, data: bytes) -> None:
         """Add to the end of the log, flushed."""
-        with _io(self._log):
+        with ledger_errors(self._log):
             descriptor = self._own()
             write_all(descriptor, data)
             os.fsync(descriptor)
 
     def cut(self, size: int) -> None:
         """Drop all of the log from this byte on, flushed."""
-        with _io(self._log):
+        with ledger_errors(self._log):
             os.ftruncate(self._own(), size)
             os.fsync(self._own())
 
     def replace_mark(self, mark: bytes) -> None:
         """Write another mark, and move it into the place of the one that is there."""
-        with _io(self._mark):
+        with ledger_errors(self._mark):
             self._own()
             new = self._mark.with_suffix(".new")
-            _write(new, mark, os.O_TRUNC)
+            write_file(new, mark, os.O_TRUNC)
             new.replace(self._mark)
             flush_directory(self._root)
 
     def sessions(self) -> Collection[bytes]:
         """The sessions that have a directory."""
-        with _io(self._sessions):
+        with ledger_errors(self._sessions):
             found = [path.name for path in self._sessions.iterdir()]
         try:
             return [bytes.fromhex(name) for name in found]
@@ -169,41 +169,37 @@ class FileStorage:
 
     def items(self, session: bytes) -> Collection[str]:
         """The names of a session's files."""
-        with _io(self._of(session)):
+        with ledger_errors(self._of(session)):
             return [path.name for path in self._of(session).iterdir()]
 
     def put(self, session: bytes, name: str, data: bytes | bytearray) -> None:
         """Write a file of a session, flushed."""
         directory = self._of(session)
-        with _io(directory / name):
+        with ledger_errors(directory / name):
             self._own()
             if not directory.exists():
                 directory.mkdir(mode=0o700)
                 flush_directory(self._sessions)
-            _write(directory / name, data, os.O_TRUNC)
+            write_file(directory / name, data, os.O_TRUNC)
             flush_directory(directory)
 
     def get(self, session: bytes, name: str) -> bytes | None:
         """A file of a session, or None."""
         path = self._of(session) / name
-        with _io(path), suppress(FileNotFoundError):
-            return _read(path)
+        with ledger_errors(path), suppress(FileNotFoundError):
+            return read_file(path)
         return None
 
     def erase(self, session: bytes, keep: Collection[str] = ()) -> None:
         """Remove files of a session: the key first, and overwritten."""
         directory = self._of(session)
-        with _io(directory):
+        with ledger_errors(directory):
             self._own()
             if not directory.exists():
                 return
             names = {path.name for path in directory.iterdir()} - set(keep)
             if KEY in names:
-                key = directory / KEY
-                # In place: a new file would leave the old bytes where they are.
-                _write(key, bytes(key.stat().st_size))
-                key.unlink()
-                flush_directory(directory)
+                erase_file(directory / KEY)
             for name in sorted(names - {KEY}):
                 (directory / name).unlink()
             flush_directory(directory)
@@ -230,7 +226,7 @@ class FileStorage:
 
 
 @contextmanager
-def _io(path: Path) -> Iterator[None]:
+def ledger_errors(path: Path) -> Iterator[None]:
     """Turn the system's errors into the ledger's, with the path."""
     try:
         yield
@@ -241,7 +237,20 @@ def _io(path: Path) -> Iterator[None]:
         raise LedgerUnavailable(reason, place=str(error.filename or path)) from error
 
 
-def _check_private(path: Path) -> None:
+def erase_file(path: Path) -> None:
+    """Overwrite a file and remove it, flushed."""
+    # In place: a new file would leave the old bytes where they are.
+    write_file(path, bytes(path.stat().st_size))
+    path.unlink()
+    flush_directory(path.parent)
+
+
+def check_private(path: Path) -> None:
+    """Refuse a file or directory that others than its owner may access.
+
+    Raises:
+        LedgerUnavailable: they may.
+    """
     mode = path.stat().st_mode
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise LedgerUnavailable(
@@ -249,7 +258,8 @@ def _check_private(path: Path) -> None:
         )
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """All of a file, which is no link."""
     descriptor = os.open(path, _READ)
     try:
         pieces = []
@@ -260,7 +270,8 @@ def _read(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def _write(path: Path, data: bytes | bytearray, flags: int = 0) -> None:
+def write_file(path: Path, data: bytes | bytearray, flags: int = 0) -> None:
+    """Write to the beginning of a file for its owner alone, flushed; what is behind it stays."""
     descriptor = os.open(path, _WRITE | flags, _PRIVATE)
     try:
         write_all(descriptor, data)

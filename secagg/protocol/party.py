@@ -175,6 +175,11 @@ class Party(ABC):
         """Whether this kind of party is given a vector."""
         return Input in self._handlers
 
+    @property
+    def needs_input(self) -> bool:
+        """Whether it still has to be given a vector; one that it was restored with is enough."""
+        return self.takes_input and not self._input_given and not self.ended
+
     def wants(self, event: type[BeaconHead | BeaconValue]) -> bool:
         """Whether the party waits for its driver to read this from the public beacon, now.
 

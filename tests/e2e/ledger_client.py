@@ -2,16 +2,18 @@
 
     ledger_client.py ROOT DEVICE POINT
 
-ROOT is the ledger's directory, DEVICE the file of the device's key. POINT is "write N half" for
-half of the N-th file written, "write N all" for all of it, "flush N" just before the N-th flush of
-a directory, or "none". It reads [verb, bytes] and writes a list of frames, as MessagePack with a
-length before it, on standard input and output.
+ROOT is the ledger's directory, or a database if it ends in ".db"; DEVICE the file of the device's
+key. POINT is "write N half" for half of the N-th file written, "write N all" for all of it, "flush
+N" just before the N-th flush of a directory, "commit N" just before the N-th commit of a database
+(the first is its opening), or "none". It reads [verb, bytes] and writes a list of frames, as
+MessagePack with a length before it, on standard input and output.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
 from itertools import count
@@ -22,7 +24,16 @@ import msgspec
 from unit.ledger.world import VICTIM, KeptVictim, owner_of, scenario
 
 from secagg.crypto.rng import SystemRng
-from secagg.ledger import FileStorage, Keeper, Ledger, files, load_device_key
+from secagg.ledger import (
+    FileStorage,
+    Keeper,
+    Ledger,
+    SqliteStorage,
+    Storage,
+    database,
+    files,
+    load_device_key,
+)
 from secagg.protocol import ClientPolicy
 
 _LENGTH: Final = 4
@@ -46,6 +57,9 @@ def arm(point: str) -> None:
     if what == "none":
         return
     number, _, part = rest.partition(" ")
+    if what == "commit":
+        arm_commit(int(number))
+        return
     name = {"write": "write_all", "flush": "flush_directory"}[what]
     real: Callable[..., None] = getattr(files, name)
     calls = count()
@@ -61,12 +75,32 @@ def arm(point: str) -> None:
     setattr(files, name, deadly)
 
 
+def arm_commit(number: int) -> None:
+    connected, commits = database._connected, count()
+
+    def traced(path: Path) -> sqlite3.Connection:
+        connection = connected(path)
+
+        def deadly(statement: str) -> None:
+            if statement == "COMMIT" and next(commits) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        connection.set_trace_callback(deadly)
+        return connection
+
+    vars(database)["_connected"] = traced
+
+
+def storage_at(root: Path) -> Storage:
+    return SqliteStorage(root) if root.suffix == ".db" else FileStorage(root)
+
+
 def main(root: str, device: str, point: str) -> None:
     of = scenario()
     arm(point)
     key = load_device_key(Path(device))
     rng, owner = SystemRng(), owner_of(of.session)
-    with Ledger.open(FileStorage(Path(root)), owner, key, rng, sessions_per_round=1) as ledger:
+    with Ledger.open(storage_at(Path(root)), owner, key, rng, sessions_per_round=1) as ledger:
         policy = ClientPolicy.accepting(of.plan)
         victim = KeptVictim(Keeper(ledger, of.protocol, of.session, VICTIM, rng, policy))
         while (asked := hear(sys.stdin.buffer)) is not None:

@@ -8,14 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
-from e2e.ledger_client import hear, say
+from e2e.ledger_client import hear, say, storage_at
 from unit.ledger.world import MASKED_VECTOR, UNMASK_SHARES, Crash, World, owner_of, scenario
 
 from secagg.crypto.rng import SystemRng
-from secagg.ledger import FileStorage, Ledger, create_device_key
+from secagg.ledger import FileStorage, Ledger, SqliteStorage, create_device_key
 from secagg.types import RingVector
 
 SCRIPT = Path(__file__).with_name("ledger_client.py")
@@ -103,14 +104,48 @@ def test_a_killed_client_says_the_same_again(point: str, tmp_path: Path, stack: 
     assert [path.name for path in session.iterdir()] == ["answer"]
 
 
+# The opening of the database, then for that of the session an entry and a mark (its key is a
+# file), for four records and the answer an item, an entry and a mark, and at last the erasure.
+COMMITS = 1 + 2 + 5 * 3 + 1
+
+
+@pytest.mark.parametrize("commit", [1, 3, 8, 15, 17, 18])
+def test_a_client_killed_before_a_commit_says_the_same_again(
+    commit: int, tmp_path: Path, stack: ExitStack
+) -> None:
+    of = scenario()
+    device, root = tmp_path / "device.key", tmp_path / "ledger.db"
+    key = create_device_key(device, SystemRng())
+    Ledger.create(SqliteStorage(root), owner_of(of.session), key, SystemRng())
+    points = iter((f"commit {commit}", "none"))
+    victims: list[KilledVictim] = []
+
+    def make() -> KilledVictim:
+        victims.append(KilledVictim(root, device, next(points), stack))
+        return victims[-1]
+
+    world = World(make, of)
+    world.run()
+    assert world.crashes == 1
+    world.check()
+    victims[-1].end()
+    storage = SqliteStorage(root)
+    storage.load()
+    assert list(storage.items(of.session.id)) == ["answer"]
+    assert not list(root.with_name("ledger.db.keys").iterdir())
+
+
 def test_the_points_are_all_in_the_session(tmp_path: Path, stack: ExitStack) -> None:
     """Beyond the last write nothing dies: the numbers above are those of a whole session."""
     of = scenario()
     device = tmp_path / "device.key"
     key = create_device_key(device, SystemRng())
-    root = tmp_path / "ledger"
-    Ledger.create(FileStorage(root), owner_of(of.session), key, SystemRng())
-    world = World(lambda: KilledVictim(root, device, f"write {WRITES} half", stack), of)
-    world.run()
-    assert world.crashes == 0
-    world.check()
+    for root, point in (
+        (tmp_path / "ledger", f"write {WRITES} half"),
+        (tmp_path / "ledger.db", f"commit {COMMITS}"),
+    ):
+        Ledger.create(storage_at(root), owner_of(of.session), key, SystemRng())
+        world = World(partial(KilledVictim, root, device, point, stack), of)
+        world.run()
+        assert world.crashes == 0
+        world.check()
