@@ -68,7 +68,7 @@ _MASKED: Final = (
 _MOST_LIKELY: Final = {
     "checks": ("checks",),
     "neighbourhood": ("neighbourhood",),
-    "client": ("authenticated_keys", "authenticated_client"),
+    "client": ("authenticated_keys", "authenticated_client", "ring_books"),
     "server": ("authenticated_keys", "authenticated_server", "authenticated_blame"),
     "ring": ("ring", "ring_books", "ring_server", "ring_rounds"),
     "enrolled": ("authenticated_keys", "ring"),
