@@ -6,7 +6,6 @@ the receiver, so a ciphertext is good in exactly one place. Keys are for one dir
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -25,14 +24,9 @@ def associated_data(
     protocol: str, transcript: bytes, step: str, sender: PartyId, receiver: PartyId
 ) -> bytes:
     """What a ciphertext is bound to, framed so that no two places collide."""
-    parties = join_framed(encode_party(sender), encode_party(receiver))
-    return _step(protocol, transcript, step) + parties
-
-
-@lru_cache(maxsize=16)
-def _step(protocol: str, transcript: bytes, step: str) -> bytes:
-    """What all messages of one step are bound to; public."""
-    return join_framed(protocol.encode(), transcript, step.encode())
+    return join_framed(
+        protocol.encode(), transcript, step.encode(), encode_party(sender), encode_party(receiver)
+    )
 
 
 def seal(key: Secret, plaintext: bytes, bound_to: bytes, rng: Rng) -> bytes:
