@@ -1,7 +1,8 @@
 """What a server leaves for its successor: the records of its party, durable before it acts on them.
 
-They hold what the server saw, masked vectors among it, and no key of a client. In a directory each
-session has one file, to which records are appended:
+They hold what the server saw: masked vectors and revealed shares among it, so whoever reads them
+learns what the server could. In a directory each session has one file, to which records are
+appended:
 
     head length u64 | tail length u64 | final u8 | check 16 | digest 32 | head | tail   (big-endian)
 
