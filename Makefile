@@ -3,10 +3,11 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+FLOWER := .venv-flower-app
 MILESTONE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-native lint types contracts ci acceptance clean
+.PHONY: help setup demo test flower flower-setup test-native lint types contracts ci acceptance clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -20,8 +21,18 @@ $(VENV)/ready: pyproject.toml CMakeLists.txt $(shell find csrc -type f) scripts/
 demo: setup ## the main job: train on real data under every protocol and compare
 	$(BIN)/secagg compare
 
-test: setup ## all Python tests
+test: setup flower-setup ## all Python tests; those of the adapters in their own environments
 	$(BIN)/pytest
+	$(PYTHON) scripts/flower_checks.py $(FLOWER)
+
+flower-setup: $(FLOWER)/ready
+
+$(FLOWER)/ready: pyproject.toml CMakeLists.txt $(shell find csrc -type f) scripts/flower.sh
+	PYTHON=$(PYTHON) bash scripts/flower.sh $(FLOWER)
+	touch $@
+
+flower: flower-setup ## types and tests of the adapter for Flower, in an environment with it
+	$(PYTHON) scripts/flower_checks.py $(FLOWER) --types
 
 test-native: setup ## C tests, sanitizers, constant-time check
 	$(BIN)/python scripts/native_checks.py

@@ -18,8 +18,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 VENV = ROOT / ".venv-ci"
 BARE = ROOT / ".venv-bare"
+FLOWER = ROOT / ".venv-ci-flower"
 BIN = VENV / "bin"
 REPORT = ROOT / "build" / "tests.xml"
+FLOWER_REPORT = ROOT / "build" / "tests-flower.xml"
 OVERRUN = 1.5
 
 
@@ -31,7 +33,7 @@ def command(*words: str | Path, **variables: str) -> None:
 
 
 def environment() -> None:
-    for leftover in (VENV, BARE, ROOT / "build", ROOT / "dist"):
+    for leftover in (VENV, BARE, FLOWER, ROOT / "build", ROOT / "dist"):
         shutil.rmtree(leftover, ignore_errors=True)
     command("bash", "scripts/setup.sh", VENV, PYTHON=sys.executable)
 
@@ -74,13 +76,34 @@ def native() -> None:
 
 def tests() -> None:
     command(BIN / "pytest", f"--junitxml={REPORT}", CI="true")
-    suites = ElementTree.parse(REPORT).getroot().iter("testsuite")  # noqa: S314
+    none_skipped(REPORT)
+
+
+def flower() -> None:
+    """The adapter for Flower, where Flower is."""
+    command("bash", "scripts/flower.sh", FLOWER, PYTHON=sys.executable)
+    checks = (sys.executable, "scripts/flower_checks.py", FLOWER, "--types")
+    command(*checks, "--report", FLOWER_REPORT, CI="true")
+    none_skipped(FLOWER_REPORT)
+
+
+def none_skipped(report: Path) -> None:
+    suites = list(ElementTree.parse(report).getroot().iter("testsuite"))  # noqa: S314
     skipped = sum(int(suite.get("skipped", "0")) for suite in suites)
     if skipped:
         raise SystemExit(f"{skipped} tests were skipped; in CI none may be")
 
 
-STAGES: tuple[Callable[[], None], ...] = (environment, lint, types, contracts, wheel, native, tests)
+STAGES: tuple[Callable[[], None], ...] = (
+    environment,
+    lint,
+    types,
+    contracts,
+    wheel,
+    native,
+    tests,
+    flower,
+)
 
 
 def main() -> int:

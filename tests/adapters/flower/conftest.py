@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import pytest
+
+IGNORED = (
+    # Flower asks for a Typer that asks for what Click is about to drop.
+    "ignore:'click.* is deprecated and will be removed in Click 9.0:DeprecationWarning",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every other warning is an error, as in the main run."""
+    for warning in IGNORED:
+        config.addinivalue_line("filterwarnings", warning)
