@@ -44,6 +44,7 @@ class Purpose(Enum):
     LEDGER_CHAIN = b"ledger chain"
     LEDGER_RECORD = b"ledger record"
     LEDGER_ANSWER = b"ledger answer"
+    ADAPTER_UPDATE = b"adapter update"
 
 
 _SHA256: Final = hashes.SHA256()

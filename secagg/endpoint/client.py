@@ -112,6 +112,11 @@ class ClientEndpoint(Endpoint):
             raise InputError("expected an update, got None: this session started without one")
         super().__init__(protocol, session, party, timer, beacon)
 
+    @property
+    def needs_update(self) -> bool:
+        """Whether a client that is made again now would have to be given its update again."""
+        return not self.done and (self._vector is not None or self._party.needs_input)
+
     def check(self) -> None:
         """Say that this client did its part. Whether the server has a mean it cannot know.
 

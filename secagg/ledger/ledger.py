@@ -115,6 +115,11 @@ class Ledger:
         """Whether this session was opened here, be it over or not."""
         return session in self._lives
 
+    @property
+    def running(self) -> tuple[bytes, ...]:
+        """The sessions that were opened here and are not over, oldest first."""
+        return tuple(session for session, life in self._lives.items() if life.closed is None)
+
     def answered(self, training_round: int) -> bool:
         """Whether a session of this training round was answered."""
         return any(
