@@ -4,7 +4,7 @@
 session each. They do no I/O, read no clock and start no thread: docs/embedding.md.
 """
 
-from secagg.endpoint.base import BeaconSource, Endpoint, Outgoing
+from secagg.endpoint.base import BeaconSource, Endpoint, Outgoing, reads_beacon
 from secagg.endpoint.client import ClientEndpoint
 from secagg.endpoint.invitation import MAX_INVITATION_BYTES, Invitation
 from secagg.endpoint.records import FileRecords, MemoryRecords, RecordStore
@@ -27,4 +27,5 @@ __all__ = [
     "Refusal",
     "ServerEndpoint",
     "SqliteRecords",
+    "reads_beacon",
 ]

@@ -76,6 +76,12 @@ class BeaconSource(typing.Protocol):
         ...
 
 
+def reads_beacon(role: type[Party]) -> bool:
+    """Whether a party of this kind needs a `BeaconSource`."""
+    handled = {event for events in role.handled().values() for event in events}
+    return bool(handled & {BeaconHead.__name__, BeaconValue.__name__})
+
+
 def timer_for(
     protocol: Protocol,
     session: Session,
@@ -96,8 +102,7 @@ def timer_for(
     if me not in session.members or me.role not in roles:
         raise LocalProtocolError(f"{me} has no part in this session")
     role = roles[me.role]
-    handled = {event for events in role.handled().values() for event in events}
-    if beacon is None and handled & {BeaconHead.__name__, BeaconValue.__name__}:
+    if beacon is None and reads_beacon(role):
         raise ParameterError(f"{protocol.name} needs a public beacon for {me} to read: pass one")
     return Timer(deadlines, role.phases)
 

@@ -1,4 +1,4 @@
-"""The third party of `bfv` and `ckks`: it holds the key, and must be in other hands than the server.
+"""The third party of `bfv` and `ckks`: it holds the key, in other hands than the server's.
 
 It is no node of Flower's: a node keeps nothing between two messages but what is stored, and a key
 that is stored outlives its session. So it is a process of its own, wherever its owner wants it, and
@@ -16,7 +16,7 @@ import time
 from typing import Final, Protocol
 
 from secagg.endpoint import MAX_INVITATION_BYTES, Invitation, Outgoing, ServerEndpoint
-from secagg.errors import DecodeError, PolicyError, RoundFailed, SecaggError
+from secagg.errors import DecodeError, PolicyError, RoundFailed
 from secagg.types import DECRYPTOR, SERVER
 
 SESSION_SECONDS: Final = 3600.0

@@ -17,7 +17,7 @@ from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 
 from secagg.codec import Layout, TensorSpec
 from secagg.endpoint.invitation import MAX_TENSORS, Tensor
-from secagg.errors import InputError, SecaggError
+from secagg.errors import InputError, ParameterError, SecaggError
 
 MAX_METRIC_VALUES: Final = 1 << 16
 NOTHING: Final = "nothing"
@@ -43,6 +43,7 @@ class Limits(NamedTuple):
         max_weight: of the weight.
         metric_bound: of a metric.
         saturate: whether elements beyond the clip are cut to it instead of refused.
+        grid: a power of two; any weight times any multiple of it is encoded without rounding.
     """
 
     weighted_by: str
@@ -50,6 +51,33 @@ class Limits(NamedTuple):
     max_weight: int
     metric_bound: float
     saturate: bool
+    grid: float
+
+    def check(self) -> None:
+        """Refuse limits that nothing can be encoded with.
+
+        Raises:
+            ParameterError: one is not positive and finite.
+        """
+        for name in ("clip", "max_weight", "metric_bound", "grid"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ParameterError(f"{name}: expected a positive number, got {value}")
+
+    def split(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Metrics as coordinates, [parts, ...]: multiples of the grid, and what is left of them.
+
+        Metrics may be far larger than arrays' elements. The first part loses nothing when it is
+        weighted and rounded, and the rest is as large again as the clip allows.
+        """
+        scaled = values * (self.clip / self.metric_bound)
+        whole = np.trunc(scaled / self.grid) * self.grid
+        return np.stack([whole, (scaled - whole) * (self.clip / self.grid)])
+
+    def joined(self, parts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The inverse of `split`, and of any mean of what it gave."""
+        scaled = parts[0] + parts[1] * (self.grid / self.clip)
+        return np.asarray(scaled * (self.metric_bound / self.clip))
 
 
 class Form(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -81,7 +109,7 @@ class Form(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
         metrics = [
             TensorSpec(
                 f"{self.metric_record}.{one.name}",
-                () if one.values is None else (one.values,),
+                (2,) if one.values is None else (2, one.values),
                 np.dtype(np.float64),
             )
             for one in self.metrics
@@ -109,9 +137,9 @@ class Form(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
                 missing, extra = sorted({*names} - {*others}), sorted({*others} - {*names})
                 order = "" if missing or extra else ", in another order"
                 return f"{kind}s differ: missing {missing[:5]}, unexpected {extra[:5]}{order}"
-            for part, one in zip(own_parts, other_parts, strict=True):
+            for part, one in zip(map(_words, own_parts), map(_words, other_parts), strict=True):
                 if part != one:
-                    return f"expected {kind} {_words(part)}, got {_words(one)}"
+                    return f"expected {kind} {part}, got {one}"
         return ""
 
     def replies(self, mean: Tensors, weights: Sequence[int], limits: Limits) -> list[RecordDict]:
@@ -122,7 +150,7 @@ class Form(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
             weights: the number of examples that each reply stands for.
             limits: as the results were encoded with.
         """
-        content = {}
+        content: dict[str, Any] = {}
         if self.array_record:
             content[self.array_record] = ArrayRecord(
                 {
@@ -130,15 +158,13 @@ class Form(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
                     for one in self.arrays
                 }
             )
-        scale = limits.metric_bound / limits.clip
         metrics = {}
         for one in self.metrics:
-            values = mean[f"{self.metric_record}.{one.name}"] * scale
+            values = limits.joined(mean[f"{self.metric_record}.{one.name}"])
             metrics[one.name] = float(values) if one.values is None else values.tolist()
         return [
             RecordDict(
-                content
-                | {self.metric_record: MetricRecord({limits.weighted_by: weight} | metrics)}
+                content | {self.metric_record: MetricRecord({limits.weighted_by: weight} | metrics)}
             )
             for weight in weights
         ]
@@ -149,7 +175,7 @@ class Results(NamedTuple):
 
     Attributes:
         form: what they look like.
-        tensors: by the names of the form's layout; metrics scaled to the clip.
+        tensors: by the names of the form's layout; metrics as `Limits.split` makes them.
         weight: the number of examples.
     """
 
@@ -198,7 +224,7 @@ def results_of(reply: RecordDict, limits: Limits) -> Results:
         _check_clip(f"{array_record}.{key}", value, limits)
     for one in form.metrics:
         name = f"{metric_record}.{one.name}"
-        tensors[name] = _scaled(name, metrics[one.name], limits)
+        tensors[name] = _split(name, metrics[one.name], limits)
     if NOTHING in {spec.name for spec in form.layout.specs} - tensors.keys():
         tensors[NOTHING] = np.zeros((), np.float32)
     return Results(form, tensors, weight)
@@ -263,7 +289,7 @@ def _check_clip(name: str, value: npt.NDArray[Any], limits: Limits) -> None:
         )
 
 
-def _scaled(name: str, value: Any, limits: Limits) -> npt.NDArray[np.float64]:
+def _split(name: str, value: Any, limits: Limits) -> npt.NDArray[np.float64]:
     values = np.asarray(value, dtype=np.float64)
     if not np.isfinite(values).all():
         raise InputError(f"{name}: expected finite numbers, got infinity or NaN")
@@ -271,10 +297,10 @@ def _scaled(name: str, value: Any, limits: Limits) -> npt.NDArray[np.float64]:
         raise InputError(
             f"{name}: beyond +-{limits.metric_bound}: pass a larger metric_bound to SecureGrid"
         )
-    return np.asarray(values * (limits.clip / limits.metric_bound))
+    return limits.split(values)
 
 
-def _words(part: Tensor | Metric) -> str:
+def _words(part: Any) -> str:
     if isinstance(part, Metric):
         size = "one value" if part.values is None else f"{part.values} values"
         return f"{part.name!r} of {size}"

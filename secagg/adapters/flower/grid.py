@@ -1,8 +1,8 @@
 """The server's side: a grid that gives a strategy means where it would have been given updates.
 
-A strategy sends train and evaluate messages through `SecureGrid.send_and_receive`. Every client does
-its work and keeps the results; a session of a protocol adds them up; and the strategy gets replies of
-the form that it expects, each with the weighted mean of all clients that are in the sum.
+A strategy sends train and evaluate messages through `SecureGrid.send_and_receive`. Every client
+does its work and keeps the results; a session of a protocol adds them up; and the strategy gets
+replies of the form that it expects, each with the weighted mean of all clients in the sum.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from secagg.adapters.flower.form import Form, in_words
 from secagg.adapters.flower.node import roster_bytes
 from secagg.adapters.flower.post import Clock, Post
 from secagg.adapters.flower.session import Conduct
-from secagg.adapters.flower.settings import Settings
-from secagg.codec import Codec
+from secagg.adapters.flower.settings import Settings, require_messages_alone
 from secagg.crypto.rng import SystemRng
 from secagg.endpoint import Invitation, Mean
 from secagg.errors import (
@@ -35,7 +34,6 @@ from secagg.errors import (
     ParameterError,
     RoundFailed,
     SecaggError,
-    UnavailableError,
 )
 from secagg.protocol import Level, Roster
 from secagg.types import PartyId, Role, client
@@ -107,8 +105,7 @@ class SecureGrid(Grid):
         self._decryptor = decryptor
         self._roster = self._verified(roster, authority)
         roles = self._protocol.at(self._level).roles
-        if Role.ENCLAVE in roles:
-            raise ParameterError(f"{protocol} needs an enclave's process: secagg.run only")
+        require_messages_alone(self._protocol, self._level)
         if (Role.DECRYPTOR in roles) != (decryptor is not None):
             needed = "needs a decryptor" if decryptor is None else "has no decryptor"
             raise ParameterError(f"{protocol} {needed}: SecureGrid(decryptor=...)")
@@ -138,7 +135,8 @@ class SecureGrid(Grid):
             ParameterError: no safe parameters for so many clients.
             InputError: messages that differ.
         """
-        protected, others = [], []
+        protected: list[Message] = []
+        others: list[Message] = []
         for message in messages:
             kind = message.metadata.message_type.split(".")[0]
             (protected if kind in words.PROTECTED else others).append(message)
@@ -238,10 +236,8 @@ class SecureGrid(Grid):
             number = None
             if self._roster is None:
                 number = self._numbers.setdefault(node, len(self._numbers))
-            word = words.Hello(
-                __version__, self._job, self._protocol.name, self._level, number
-            )
-            post.put(node, words.pack(word))
+            hello = words.Hello(__version__, self._job, self._protocol.name, self._level, number)
+            post.put(node, words.pack(hello))
         for node, reply in post.collect(self._settings.phase_seconds):
             if reply.has_error():
                 reasons[node] = (
@@ -334,15 +330,9 @@ class SecureGrid(Grid):
                 f"expected results of at least {settings.min_clients} clients, got {len(nodes)}"
                 + (f" ({why})" if why else "")
             )
-        codec = Codec(
-            length=layout.length,
-            clip=float(settings.clip),
-            max_weight=settings.max_weight,
-            fraction_bits=settings.fraction_bits,
-        )
         invitation = Invitation.fresh(
             self._protocol.name,
-            codec,
+            settings.codec(layout.length),
             tuple(nodes),
             SystemRng(),
             model=digest,

@@ -1,8 +1,8 @@
 """The client's side: a mod that lets nothing out but what a session of its own protects.
 
-It stands between Flower and the app's functions. `Work` runs the app's function and keeps what comes
-of it; `Step` takes the kept results into a session, and that session further. Everything else that
-would make the app train or evaluate is refused.
+It stands between Flower and the app's functions. `Work` runs the app's function and keeps what
+comes of it; `Step` takes the kept results into a session, and that session further. Everything else
+that would make the app train or evaluate is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import time
 from contextlib import ExitStack
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -20,6 +21,7 @@ from flwr.common.constant import ErrorCode
 from secagg import __version__, protocols
 from secagg.adapters.flower import node, words
 from secagg.adapters.flower.form import Limits, in_words, results_of
+from secagg.adapters.flower.settings import require_messages_alone
 from secagg.adapters.flower.state import ClientState, FolderState, RecordState, Results
 from secagg.crypto.digest import encode_party
 from secagg.endpoint import ClientEndpoint, Outgoing
@@ -67,6 +69,7 @@ class SecaggMod:
     def __init__(self, protocol: str, level: Level, policy: ClientPolicy | None) -> None:
         self._protocol = protocols.get(protocol)
         self._level = level
+        require_messages_alone(self._protocol, level)
         offering = self._protocol.at(level)
         self._restorable = offering.roles[Role.CLIENT].restorable
         claims = offering.guarantees
@@ -145,8 +148,14 @@ class SecaggMod:
         self, word: words.Work, message: Message, context: Context, call_next: ClientAppCallable
     ) -> RecordDict | Message:
         limits = Limits(
-            word.weighted_by, word.clip, word.max_weight, word.metric_bound, word.saturate
+            word.weighted_by,
+            word.clip,
+            word.max_weight,
+            word.metric_bound,
+            word.saturate,
+            word.grid,
         )
+        limits.check()
         digest = words.digest_of(message.content)
         plain = copy.copy(message)
         plain.content = words.without_words(message.content)
@@ -175,13 +184,16 @@ class SecaggMod:
         if kept is None:
             raise RoundFailed("no results are kept here for this session: restarted since?")
         results, vector = kept
-        if vector is None and not self._restorable:
-            raise RoundFailed("these results were given away")
+        invitation, went_on = sha256(word.invitation).digest(), bool(results.invitation)
+        if went_on and results.invitation != invitation:
+            raise PolicyError("session", "one session for these results", "a second one")
+        if went_on and not self._restorable:
+            raise RoundFailed("these results were given away, and cannot be given again")
         with ExitStack() as stack:
             ledger = self._ledger(own, me, word.job)
             if ledger is not None:
                 stack.enter_context(ledger)
-                if not results.session:
+                if not went_on:
                     # An earlier session that never ended: nobody will be answered in it now.
                     for earlier in ledger.running:
                         ledger.give_up(earlier)
@@ -197,10 +209,7 @@ class SecaggMod:
                 roster=own.enrolled.roster if own.enrolled else None,
                 identity=Identity(key=own.enrolled.pair.key) if own.enrolled else None,
             )
-            if results.session not in (b"", endpoint.session):
-                raise PolicyError("session", "one session for these results", "a second one")
-            went_on = bool(results.session)
-            results = msgspec.structs.replace(results, session=endpoint.session)
+            results = msgspec.structs.replace(results, invitation=invitation)
             if not self._restorable:
                 # What could not be said again word for word is said once.
                 own.state.put(results, None)

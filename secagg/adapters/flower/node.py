@@ -32,7 +32,7 @@ from secagg.types import PartyId, Secret
 DEVICE_KEY: Final = "secagg-device-key"
 FOLDER: Final = "secagg-folder"
 KEY: Final = "secagg-key"
-PASSPHRASE: Final = "secagg-passphrase"
+PASSPHRASE: Final = "secagg-passphrase"  # noqa: S105
 AUTHORITY: Final = "secagg-authority"
 ROSTER: Final = "secagg-roster"
 
@@ -55,39 +55,22 @@ class Enrolled:
 
 
 def device_key(context: Context) -> Secret:
-    """This device's key, from its file; drawn and written there the first time.
+    """The key of this device, from its file; drawn and written there the first time.
 
     Raises:
         LedgerError: it cannot be read or written.
     """
     path = _path(context, DEVICE_KEY) or _state_home() / "secagg" / "device.key"
     try:
-        return load_device_key(path)
-    except LedgerMissing:
-        pass
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return create_device_key(path, SystemRng())
+        return _loaded_or_made(path)
     except OSError as error:
-        raise LedgerUnavailable(
-            f"{error.strerror}: name another file by {DEVICE_KEY} in the node's configuration",
-            place=str(path),
-        ) from None
-    except LedgerUnavailable:
-        raise
-    except LedgerError:
-        # Another process of this device was first.
-        return load_device_key(path)
-
-
-def authority_of(context: Context) -> bytes | None:
-    """The public key that the node pinned; None if it pinned none.
-
-    Raises:
-        FileRefused: not a public key's file.
-    """
-    path = _path(context, AUTHORITY)
-    return None if path is None else enrolment.load_public(path).key
+        reason = error.strerror or str(error)
+    except LedgerUnavailable as error:
+        reason = str(error)
+    raise LedgerUnavailable(
+        f"{reason} (name another file by {DEVICE_KEY} in the node's configuration)",
+        place=str(path),
+    )
 
 
 def enrolled(context: Context, least_epoch: int) -> Enrolled:
@@ -132,6 +115,20 @@ def roster_bytes(value: object) -> bytes:
             f"{ROSTER}: expected at most {enrolment.MAX_ROSTER_BYTES} bytes, got {len(data)}"
         )
     return data
+
+
+def _loaded_or_made(path: Path) -> Secret:
+    try:
+        return load_device_key(path)
+    except LedgerMissing:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        return create_device_key(path, SystemRng())
+    except LedgerUnavailable:
+        raise
+    except LedgerError:
+        # Another process of this device was first.
+        return load_device_key(path)
 
 
 def _needed(context: Context, name: str) -> Path:

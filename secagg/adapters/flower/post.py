@@ -1,7 +1,7 @@
 """Messages to nodes and their replies, through any grid of Flower's.
 
-A node has one message at a time: two might be handled at once, by two processes that know nothing of
-each other. The rest waits here.
+A node has one message at a time: two might be handled at once, by two processes that know nothing
+of each other. The rest waits here.
 """
 
 from __future__ import annotations

@@ -8,7 +8,11 @@ from decimal import Decimal
 from typing import Literal
 
 from secagg.adapters.flower.form import Limits
+from secagg.codec import Codec
+from secagg.codec.quantize import LARGEST_BOUND
+from secagg.endpoint import reads_beacon
 from secagg.errors import ParameterError
+from secagg.protocol import Level, Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,25 @@ class Settings:
         if self.failed_rounds not in ("raise", "skip"):
             raise ParameterError(f"failed_rounds is raise or skip, got {self.failed_rounds!r}")
 
+        if not 1 <= self.max_weight <= LARGEST_BOUND:
+            raise ParameterError(f"max_weight lies in 1..2**52, got {self.max_weight}")
+        self.codec(1)
+
+    def codec(self, length: int) -> Codec:
+        """The codec of an exchange.
+
+        Its largest weight is the next power of two: multiples of the limits' grid are then exact.
+
+        Raises:
+            ParameterError: clip and digits do not fit.
+        """
+        return Codec(
+            length=length,
+            clip=float(self.clip),
+            max_weight=1 << (self.max_weight - 1).bit_length(),
+            fraction_bits=self.fraction_bits,
+        )
+
     @property
     def limits(self) -> Limits:
         """How large values may be."""
@@ -65,4 +88,19 @@ class Settings:
             self.max_weight,
             float(self.metric_bound),
             self.saturate,
+            grid=2.0 ** ((self.max_weight - 1).bit_length() - self.fraction_bits),
+        )
+
+
+def require_messages_alone(protocol: Protocol, level: Level) -> None:
+    """Refuse a protocol that needs more than messages between a server and its nodes.
+
+    Raises:
+        ParameterError: an enclave's process, or a public beacon that everybody reads.
+    """
+    if protocol.isolated:
+        raise ParameterError(f"{protocol.name} needs a process of its own: secagg.run only")
+    if any(reads_beacon(role) for role in protocol.at(level).roles.values()):
+        raise ParameterError(
+            f"{protocol.name} at level {level} needs a public beacon, which nobody reads here"
         )

@@ -1,8 +1,8 @@
 """What a client keeps between two messages: its ledger, and the results that wait to be added up.
 
 Flower calls a client's function anew for every message, perhaps in another process. What must be
-there the next time is in Flower's own records (`RecordState`) or in files (`FolderState`), sealed in
-both under a key that only this device has.
+there the next time is in Flower's own records (`RecordState`) or in files (`FolderState`), sealed
+in both under a key that only this device has.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Results(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         model_digest: over everything that came with the work.
         weight: the number of examples.
         tensors: the layout of the vector.
-        session: the one that they were given to; empty if to none.
+        invitation: SHA-256 of that to the session that has them; empty if none has.
     """
 
     job: str
@@ -49,7 +49,7 @@ class Results(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     model_digest: bytes
     weight: int
     tensors: tuple[Tensor, ...]
-    session: bytes = b""
+    invitation: bytes = b""
 
     @property
     def layout(self) -> Layout:
@@ -213,9 +213,10 @@ class RecordStorage(Storage):
     """A ledger's bytes in a record of Flower's. Durable as far as Flower's records are."""
 
     def __init__(self, records: RecordDict) -> None:
-        if not isinstance(records.get(LEDGER_RECORD), ConfigRecord):
-            records[LEDGER_RECORD] = ConfigRecord()
-        self._record: ConfigRecord = records[LEDGER_RECORD]
+        record = records.get(LEDGER_RECORD)
+        if not isinstance(record, ConfigRecord):
+            record = records[LEDGER_RECORD] = ConfigRecord()
+        self._record = record
 
     @property
     def owner(self) -> bytes:
@@ -294,7 +295,7 @@ def _seal(
     salt = rng.bytes(SALT_BYTES)
     head = msgspec.msgpack.encode(results)
     ending = head + len(head).to_bytes(8, "big")
-    data = memoryview(b"") if vector is None else memoryview(vector).cast("B")
+    data = memoryview(b"") if vector is None else vector.data.cast("B")
     return chunked.seal(_key(device, salt), data, _PLACE, ending=ending, clear=salt)
 
 

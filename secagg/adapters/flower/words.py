@@ -35,7 +35,7 @@ _FRAME_TYPE: Final = "secagg.frame"
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 20)]
-_Count = Annotated[int, msgspec.Meta(ge=1, lt=1 << 63)]
+_Count = Annotated[int, msgspec.Meta(ge=1, lt=1 << 62)]
 
 
 class _Word(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -43,7 +43,7 @@ class _Word(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
 
 class Hello(_Word, frozen=True, tag="hello"):
-    """Server to client, before it is sent any model: is there a mod, and of which kind?
+    """Server to client, before it is sent any model: to learn whether there is a mod.
 
     `number` is the client's in this job; none where a signed roster says it.
     """
@@ -76,6 +76,7 @@ class Work(_Word, frozen=True, tag="work"):
     max_weight: _Count
     metric_bound: float
     saturate: bool
+    grid: float
 
 
 class Worked(_Word, frozen=True, tag="worked"):
@@ -104,7 +105,8 @@ _DECODER: Final[msgspec.msgpack.Decoder[Word]] = msgspec.msgpack.Decoder(Word)
 
 def pack(word: Word, frames: Sequence[bytes] = ()) -> RecordDict:
     """A word, and messages of the protocol, as records."""
-    records = RecordDict({RECORD: ConfigRecord({"version": VERSION, "body": _ENCODER.encode(word)})})
+    body = _ENCODER.encode(word)
+    records = RecordDict({RECORD: ConfigRecord({"version": VERSION, "body": body})})
     if frames:
         # An array is cut into chunks on its way, a value of a ConfigRecord is not.
         records[FRAMES] = ArrayRecord(
@@ -147,8 +149,9 @@ def without_words(records: RecordDict) -> RecordDict:
 
 
 def digest_of(records: RecordDict) -> bytes:
-    """32 bytes over everything in a message, as it was sent and as it came: model, configuration
-    and the word beside them. The order of records and entries counts.
+    """32 bytes over everything in a message: model, configuration and the word beside them.
+
+    It is the same over what was sent and what came. The order of records and entries counts.
 
     Raises:
         DecodeError: a record of a kind that is not known here.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 IGNORED = (
@@ -12,3 +14,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Every other warning is an error, as in the main run."""
     for warning in IGNORED:
         config.addinivalue_line("filterwarnings", warning)
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this device's key is put; not where the developer's own lies."""
+    home = tmp_path / "state home"
+    monkeypatch.setenv("XDG_STATE_HOME", str(home))
+    return home
