@@ -17,7 +17,11 @@ from typing import Final
 ROOT: Final = Path(__file__).parent.parent
 TYPED: Final = ("secagg/adapters", "tests/adapters/flower")
 # Neither Flower nor Ray reports to its makers.
-QUIET: Final = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+QUIET: Final = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 
 
 def main() -> int:
@@ -38,9 +42,7 @@ def main() -> int:
 
 def _run(*words: str | Path) -> None:
     print("$", *words, flush=True)
-    # The tests start Flower's own commands, which lie beside the interpreter.
-    path = f"{Path(words[0]).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, **QUIET, "PATH": path}
+    environment = {**os.environ, **QUIET}
     done = subprocess.run([str(word) for word in words], cwd=ROOT, env=environment, check=False)
     if done.returncode:
         sys.exit(done.returncode)

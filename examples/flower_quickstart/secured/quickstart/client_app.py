@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
-from secagg.adapters.flower import secagg_mod
 
 from quickstart import task
+from secagg.adapters.flower import secagg_mod
 
 app = ClientApp(mods=[secagg_mod()])
 

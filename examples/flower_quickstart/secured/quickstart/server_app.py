@@ -6,9 +6,9 @@ import numpy as np
 from flwr.app import ArrayRecord, Context, MetricRecord
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
-from secagg.adapters.flower import SecureGrid
 
 from quickstart import task
+from secagg.adapters.flower import SecureGrid
 
 app = ServerApp()
 
@@ -16,10 +16,15 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """All rounds; the model and its accuracy end up in the context."""
-    result = FedAvg().start(
+    config = context.run_config
+    strategy = FedAvg(
+        fraction_evaluate=float(config["fraction-evaluate"]),
+        min_available_nodes=int(config["min-available-nodes"]),
+    )
+    result = strategy.start(
         grid=SecureGrid(grid),
         initial_arrays=ArrayRecord(task.new_model()),
-        num_rounds=int(context.run_config["num-server-rounds"]),
+        num_rounds=int(config["num-server-rounds"]),
         evaluate_fn=judge,
     )
     context.state["arrays"] = result.arrays
