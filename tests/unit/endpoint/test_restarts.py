@@ -175,6 +175,35 @@ def test_a_client_that_never_started_needs_its_update() -> None:
         assert federation.client(VICTIM, ledger).start(0.0)
 
 
+@pytest.mark.parametrize(("name", "level"), MASKING)
+def test_a_client_says_how_long_its_update_is_needed(name: str, level: Level) -> None:
+    """As long as a client made anew over its ledger, without an update, is refused."""
+    federation = Federation(name, level)
+    storage = MemoryStorage("the victim's")
+    ledger = federation.ledger(VICTIM, storage)
+    channel = Channel({who: end for who, end in federation.everybody().items() if who != VICTIM})
+    end = federation.client(VICTIM, ledger)
+    channel.ends[VICTIM] = end
+    needed = [end.needs_update]
+    for who in list(channel.ends):
+        channel.start(who)
+    while channel.step():
+        needed.append(end.needs_update)
+        ledger.close()
+        storage.close()
+        again = federation.ledger(VICTIM, storage, new=False)
+        if end.needs_update:
+            with pytest.raises(InputError):
+                federation.client(VICTIM, again, update=None)
+        else:
+            federation.client(VICTIM, again, update=None)
+        again.close()
+        ledger.reopen()
+    assert needed[0]
+    assert not needed[-1]
+    assert needed == sorted(needed, reverse=True)
+
+
 def test_another_update_after_a_restart_is_not_looked_at() -> None:
     """What was encoded first is in the ledger: two masked vectors would differ by the updates."""
     federation = Federation("secagg")

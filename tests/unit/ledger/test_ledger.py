@@ -100,6 +100,18 @@ def test_a_session_is_opened_once_whether_running_or_over() -> None:
         ledger.open_session(FIRST, 1)
 
 
+def test_it_says_which_sessions_run() -> None:
+    storage = created()
+    ledger = opened(storage, SESSION, cap=5)
+    assert ledger.running == ()
+    ledger.open_session(FIRST, 0)
+    ledger.open_session(SESSION.id, 0)
+    assert ledger.running == (FIRST, SESSION.id)
+    ledger.give_up(FIRST)
+    ledger.close()
+    assert opened(storage, SESSION, cap=5).running == (SESSION.id,)
+
+
 def test_a_session_that_was_not_opened_is_never_answered() -> None:
     ledger = opened(created(), SESSION)
     for record in (started(), ANSWER):
