@@ -8,4 +8,4 @@ venv=$1
 pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
 "${pip[@]}" --upgrade "pip>=25.1"
 "${pip[@]}" "torch==2.13.0"
-CMAKE_INSTALL_ALWAYS=1 "${pip[@]}" --editable ".[fl,flower]" --group flower
+CMAKE_INSTALL_ALWAYS=1 "${pip[@]}" --editable ".[fl,flower,he]" --group flower
