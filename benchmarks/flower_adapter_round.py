@@ -1,7 +1,7 @@
 """One round under Flower's own SecAgg+, or under the adapter; run by flower_adapter.py.
 
-Needs Flower. Both sides go through the same grid in this process: every message becomes bytes and is read back,
-and so does what a client keeps between two messages, as in Flower's own runtime.
+Needs Flower. Both sides go through the same grid in this process: every message becomes bytes and
+is read back, and so does what a client keeps between two messages, as in Flower's own runtime.
 Training is a stand-in, and counted for nobody; the strategy takes the mean as it comes.
 
 CPU seconds are the process's and charged to the party that is at work, handling apart from turning
