@@ -8,7 +8,16 @@ recovered is compared with the truth by `recovered` and its kin, and nowhere els
 
 from secagg.audit.adversary.accomplice import Accomplice
 from secagg.audit.adversary.cohort import Cohort
-from secagg.audit.adversary.dialect import Dialect, Row, commit, dialect_of, plan_of, rows_of
+from secagg.audit.adversary.dialect import (
+    CURIOUS,
+    MALICIOUS,
+    Dialect,
+    Row,
+    commit,
+    dialect_of,
+    plan_of,
+    rows_of,
+)
 from secagg.audit.adversary.honest import Honest
 from secagg.audit.adversary.impersonator import (
     Mask,
@@ -23,7 +32,9 @@ from secagg.audit.adversary.truth import exact, recovered, recovered_difference,
 from secagg.audit.adversary.view import KINDS, Kind, ServerView
 
 __all__ = [
+    "CURIOUS",
     "KINDS",
+    "MALICIOUS",
     "Accomplice",
     "Cohort",
     "Dialect",
