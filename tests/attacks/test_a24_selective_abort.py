@@ -18,30 +18,18 @@ import pytest
 from attacks.checks import without
 from attacks.scenes import MALICIOUS, network_of
 
-from secagg import kernels
 from secagg.audit.adversary import (
     Disk,
     Network,
-    Seen,
     ServerView,
     as_sent,
     exact,
-    recovered,
     without_questions,
 )
+from secagg.audit.attacks.selective_abort import VICTIM, difference, dropping_the_victim
 from secagg.errors import PolicyError, SessionRefused
 from secagg.protocol import ClientPolicy
-from secagg.protocols._masking.authenticated.messages import SignedVector
 from secagg.types import PartyId, client
-from secagg.wire import Message
-
-VICTIM = 2
-
-
-def dropping_the_victim(seen: Seen) -> Message | None:
-    """Its vector is lost on the way, so the sum is of the others."""
-    dropped = isinstance(seen.message, SignedVector) and seen.sender == client(VICTIM)
-    return None if dropped else seen.message
 
 
 def policy(sessions: int) -> ClientPolicy:
@@ -76,18 +64,6 @@ def first_session(sessions: int) -> Network:
     assert exact(network)
     network.close()
     return network
-
-
-def difference(first: Network, second: Network) -> bool:
-    """Whether the two sums give the victim away."""
-    assert first.session.id != second.session.id
-    assert exact(second)
-    assert first.total is not None
-    assert second.total is not None
-    left = first.total.copy()
-    kernels.ring_subtract(left, second.total)
-    kernels.ring_reduce(left, first.plan.ring)
-    return recovered(first, VICTIM, left)
 
 
 def test_without_ledgers_the_difference_is_the_input() -> None:

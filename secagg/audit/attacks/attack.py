@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from secagg.audit.adversary import CURIOUS, MALICIOUS
-from secagg.protocol import Adversary, Fail, Level, Protocol
+from secagg.protocol import Accuse, Adversary, Fail, Level, Protocol
 from secagg.protocols._masking.authenticated.messages import CohortRoot
 from secagg.types import Rng
 
@@ -133,7 +133,7 @@ def graph_from_beacon(protocol: Protocol, level: Level) -> bool:
     return CohortRoot in protocol.at(level).messages
 
 
-def commonest(failures: Iterable[Fail]) -> str:
+def commonest(said: Iterable[Fail | Accuse]) -> str:
     """The name of the error that most of these have; empty if there is none."""
-    names = Counter(type(fail.error).__name__ for fail in failures if fail.error is not None)
+    names = Counter(type(one.error).__name__ for one in said if one.error is not None)
     return names.most_common(1)[0][0] if names else ""
