@@ -28,7 +28,15 @@ from secagg.audit.adversary.impersonator import (
 from secagg.audit.adversary.network import Network, Relay, Seen, as_sent
 from secagg.audit.adversary.seat import Disk
 from secagg.audit.adversary.survivors import ask, show_quorum, without_questions
-from secagg.audit.adversary.truth import exact, recovered, recovered_difference, recovered_sum
+from secagg.audit.adversary.truth import (
+    carried,
+    exact,
+    recovered,
+    recovered_difference,
+    recovered_from_two,
+    recovered_part,
+    recovered_sum,
+)
 from secagg.audit.adversary.view import KINDS, Kind, ServerView
 
 __all__ = [
@@ -50,6 +58,7 @@ __all__ = [
     "all_but",
     "as_sent",
     "ask",
+    "carried",
     "commit",
     "dialect_of",
     "exact",
@@ -58,6 +67,8 @@ __all__ = [
     "plan_of",
     "recovered",
     "recovered_difference",
+    "recovered_from_two",
+    "recovered_part",
     "recovered_sum",
     "rows_of",
     "show_quorum",

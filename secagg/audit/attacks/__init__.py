@@ -9,10 +9,15 @@ from typing import Final
 
 from secagg.audit.attacks.attack import Attack, Outcome, Picture
 from secagg.audit.attacks.both_shares import BothShares
+from secagg.audit.attacks.chosen_graph import ChosenGraph
+from secagg.audit.attacks.frames import Frames
 from secagg.audit.attacks.impersonation import KeyReplacement, LowOrderKeys, RepeatedKeys
+from secagg.audit.attacks.isolation import Isolation
 from secagg.audit.attacks.late_arrival import LateArrival
 from secagg.audit.attacks.malformed_share import MalformedShare
 from secagg.audit.attacks.mask_reuse import MaskReuse
+from secagg.audit.attacks.other_model import OtherModel
+from secagg.audit.attacks.overflow import Overflow
 from secagg.audit.attacks.reflected_shares import ReflectedShares
 from secagg.audit.attacks.replayed_shares import ReplayedShares
 from secagg.audit.attacks.selective_abort import SelectiveAbort
@@ -26,12 +31,17 @@ _ALL: Final[tuple[Attack, ...]] = (
     ReflectedShares(),
     KeyReplacement(),
     SmallCohort(),
+    OtherModel(),
+    Overflow(),
+    Frames(),
     MaskReuse(),
     ReplayedShares(),
     MalformedShare(),
     LowOrderKeys(),
     SelectiveAbort(),
     RepeatedKeys(),
+    Isolation(),
+    ChosenGraph(),
 )
 
 ATTACKS: Final[Mapping[str, Attack]] = {attack.id: attack for attack in _ALL}
