@@ -11,7 +11,13 @@ from secagg.audit.adversary.check import check
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent.parent
 PACKAGED = ROOT / "secagg" / "audit" / "attacks"
-SETTING = ("secagg.audit.attacks.attack", "secagg.audit.attacks.scene")
+SETTING = (
+    "secagg.audit.attacks.attack",
+    "secagg.audit.attacks.digits",
+    "secagg.audit.attacks.scene",
+    "secagg.ledger.Participation",
+    "secagg.ledger.Taken",
+)
 SCENES = (
     "attacks.scenes",
     "attacks.checks",
@@ -47,7 +53,7 @@ def test_every_attack_uses_what_its_adversary_has_and_nothing_else() -> None:
 
 
 def test_every_attack_of_the_package_does_too() -> None:
-    no_attacks = {"__init__.py", "attack.py", "scene.py"}
+    no_attacks = {"__init__.py", "attack.py", "digits.py", "scene.py"}
     attacks = [p for p in PACKAGED.glob("*.py") if p.name not in no_attacks | PRIVILEGED.keys()]
     assert len(attacks) >= 3
     check(attacks, SETTING)

@@ -10,19 +10,26 @@ from typing import Final
 from secagg.audit.attacks.attack import Attack, Outcome, Picture
 from secagg.audit.attacks.both_shares import BothShares
 from secagg.audit.attacks.chosen_graph import ChosenGraph
+from secagg.audit.attacks.differencing import Differencing
 from secagg.audit.attacks.frames import Frames
 from secagg.audit.attacks.impersonation import KeyReplacement, LowOrderKeys, RepeatedKeys
+from secagg.audit.attacks.inversion import GradientInversion
 from secagg.audit.attacks.isolation import Isolation
+from secagg.audit.attacks.known_others import KnownOthers
 from secagg.audit.attacks.late_arrival import LateArrival
 from secagg.audit.attacks.malformed_share import MalformedShare
 from secagg.audit.attacks.mask_reuse import MaskReuse
+from secagg.audit.attacks.membership import Membership
 from secagg.audit.attacks.other_model import OtherModel
 from secagg.audit.attacks.overflow import Overflow
+from secagg.audit.attacks.poisoning import Poisoning
 from secagg.audit.attacks.reflected_shares import ReflectedShares
 from secagg.audit.attacks.replayed_shares import ReplayedShares
 from secagg.audit.attacks.selective_abort import SelectiveAbort
 from secagg.audit.attacks.small_cohort import SmallCohort
+from secagg.audit.attacks.sparse_updates import SparseUpdates
 from secagg.audit.attacks.split_view import SplitView
+from secagg.audit.attacks.trap_model import TrapModel
 
 _ALL: Final[tuple[Attack, ...]] = (
     SplitView(),
@@ -30,14 +37,21 @@ _ALL: Final[tuple[Attack, ...]] = (
     BothShares(),
     ReflectedShares(),
     KeyReplacement(),
+    KnownOthers(),
     SmallCohort(),
+    SparseUpdates(),
+    Differencing(),
+    Membership(),
     OtherModel(),
+    TrapModel(),
+    GradientInversion(),
     Overflow(),
     Frames(),
     MaskReuse(),
     ReplayedShares(),
     MalformedShare(),
     LowOrderKeys(),
+    Poisoning(),
     SelectiveAbort(),
     RepeatedKeys(),
     Isolation(),

@@ -8,7 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from secagg.audit.adversary import CURIOUS, MALICIOUS
+import numpy as np
+import numpy.typing as npt
+
+from secagg import kernels
+from secagg.audit.adversary import CURIOUS, MALICIOUS, Network
+from secagg.errors import VerificationError
 from secagg.protocol import Accuse, Adversary, Fail, Level, Protocol
 from secagg.protocols._masking.authenticated.messages import CohortRoot
 from secagg.types import Rng
@@ -121,6 +126,17 @@ class OnMasks(Attack):
         if masks(protocol, level):
             return None
         return f"{protocol.name} has no {self.needs}: its clients do not mask with each other"
+
+
+def released(network: Network) -> npt.NDArray[np.int64]:
+    """The released sum, as signed numbers.
+
+    Raises:
+        VerificationError: there is none.
+    """
+    if network.total is None:
+        raise VerificationError(f"no sum was released; {commonest(network.failures.values())}")
+    return kernels.decode_signed(network.total, network.plan.ring)
 
 
 def masks(protocol: Protocol, level: Level) -> bool:

@@ -51,6 +51,7 @@ class Scene:
         rng: where everything is drawn from.
         count: of the clients.
         values: inputs as signed numbers by roster index; the others are drawn from the bound.
+        spread: inputs are drawn from numbers up to this, where it is less than the bound.
         model: the digest of the session's model, which every client received unless told otherwise.
         settings: of the task, where they differ: one of twenty clients (at least one) may be
             corrupt, and as many may drop out.
@@ -67,6 +68,7 @@ class Scene:
         count: int = COUNT,
         *,
         values: Mapping[int, npt.ArrayLike] | None = None,
+        spread: int | None = None,
         model: bytes = NO_MODEL,
         **settings: Any,
     ) -> None:
@@ -79,6 +81,7 @@ class Scene:
         roster = drawn.roster if drawn is not None else None
         self.session = Session.fresh(self.plan, rng, roster=roster, model_digest=model)
         self._identities = drawn or Identities(self.session.roster, {})
+        self._spread = spread or self.plan.task.bound
         chosen = values or {}
         self._inputs = {
             who: _to_ring(
@@ -93,6 +96,7 @@ class Scene:
         *,
         values: Mapping[int, npt.ArrayLike] | None = None,
         nonce: bytes | None = None,
+        training_round: int = 0,
         present: Collection[PartyId] | None = None,
         disks: Mapping[PartyId, Disk] | None = None,
         policy: ClientPolicy | None = None,
@@ -106,6 +110,7 @@ class Scene:
             relay: the adversary.
             values: inputs that differ this time, as for the scene.
             nonce: of another session, with all else the same.
+            training_round: of the session.
             present: as for `Network`.
             disks: as for `Network`.
             policy: as for `Network`.
@@ -114,7 +119,9 @@ class Scene:
                 they do not look.
             shown: the models of the sessions that clients are shown instead.
         """
-        session = self.session if nonce is None else replace(self.session, nonce=nonce)
+        session = replace(
+            self.session, nonce=nonce or self.session.nonce, training_round=training_round
+        )
         clients, base = self.plan.task.clients, self._identities
         models: dict[int, bytes | None] = dict.fromkeys(range(len(clients)), session.model_digest)
         models |= dict(shown or {}) | dict(received or {})
@@ -141,8 +148,8 @@ class Scene:
         )
 
     def _draw(self) -> list[int]:
-        bound, length = self.plan.task.bound, self.plan.task.length
-        return [uniform_below(self._rng, 2 * bound + 1) - bound for _ in range(length)]
+        spread, length = self._spread, self.plan.task.length
+        return [uniform_below(self._rng, 2 * spread + 1) - spread for _ in range(length)]
 
 
 def _to_ring(values: npt.ArrayLike, ring: Ring) -> RingVector:
