@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import pytest
 from attacks.checks import without
-from attacks.leaks import holds, seeds_of
 from attacks.scenes import EVERYWHERE, MALICIOUS, MASKED, network_of
 
 from secagg import kernels
@@ -33,6 +32,7 @@ from secagg.audit.adversary import (
 )
 from secagg.audit.adversary.network import as_sent
 from secagg.audit.attacks.both_shares import VICTIM, others, second_question
+from secagg.audit.leaks import holds, seeds_of
 from secagg.errors import DuplicateMessage, LocalProtocolError
 from secagg.protocol import Send
 from secagg.protocol.cohort import encode_bitmap

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from attacks.leaks import reachable, seeds_of, shows, shows_numbers
 from attacks.scenes import MALICIOUS, scenario_of
 from conformance.scenario import Scenario
 
 from secagg.audit.adversary import Network, Relay, Seen
+from secagg.audit.leaks import reachable, seeds_of, shows, shows_numbers
 from secagg.errors import InputError
 from secagg.kernels import MaskStream
 from secagg.protocol import Effect, Input, Record

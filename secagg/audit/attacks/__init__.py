@@ -11,7 +11,9 @@ from secagg.audit.attacks.attack import Attack, Outcome, Picture
 from secagg.audit.attacks.both_shares import BothShares
 from secagg.audit.attacks.chosen_graph import ChosenGraph
 from secagg.audit.attacks.differencing import Differencing
+from secagg.audit.attacks.enclave_messages import ForeignKey, MovedUpload
 from secagg.audit.attacks.frames import Frames
+from secagg.audit.attacks.homomorphic import DecryptionLeak, LyingSum, SecretInContext
 from secagg.audit.attacks.impersonation import KeyReplacement, LowOrderKeys, RepeatedKeys
 from secagg.audit.attacks.inversion import GradientInversion
 from secagg.audit.attacks.isolation import Isolation
@@ -25,11 +27,13 @@ from secagg.audit.attacks.overflow import Overflow
 from secagg.audit.attacks.poisoning import Poisoning
 from secagg.audit.attacks.reflected_shares import ReflectedShares
 from secagg.audit.attacks.replayed_shares import ReplayedShares
+from secagg.audit.attacks.secrets_in_text import SecretsInText
 from secagg.audit.attacks.selective_abort import SelectiveAbort
 from secagg.audit.attacks.small_cohort import SmallCohort
 from secagg.audit.attacks.sparse_updates import SparseUpdates
 from secagg.audit.attacks.split_view import SplitView
 from secagg.audit.attacks.trap_model import TrapModel
+from secagg.audit.attacks.weak_randomness import WeakRandomness
 
 _ALL: Final[tuple[Attack, ...]] = (
     SplitView(),
@@ -47,6 +51,7 @@ _ALL: Final[tuple[Attack, ...]] = (
     GradientInversion(),
     Overflow(),
     Frames(),
+    WeakRandomness(),
     MaskReuse(),
     ReplayedShares(),
     MalformedShare(),
@@ -54,8 +59,14 @@ _ALL: Final[tuple[Attack, ...]] = (
     Poisoning(),
     SelectiveAbort(),
     RepeatedKeys(),
+    DecryptionLeak(),
+    SecretInContext(),
+    SecretsInText(),
     Isolation(),
     ChosenGraph(),
+    ForeignKey(),
+    MovedUpload(),
+    LyingSum(),
 )
 
 ATTACKS: Final[Mapping[str, Attack]] = {attack.id: attack for attack in _ALL}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from secagg.audit.adversary import Network, ServerView, exact, recovered
 from secagg.audit.attacks.attack import OnMasks, Outcome
-from secagg.audit.attacks.scene import Scene
+from secagg.audit.attacks.scene import Scene, crowd
 from secagg.errors import LocalProtocolError, VerificationError
 from secagg.protocol import Adversary, Level, Protocol
 from secagg.protocol.cohort import encode_bitmap
@@ -30,7 +30,7 @@ class BothShares(OnMasks):
 
     def run(self, protocol: Protocol, level: Level, rng: Rng) -> Outcome:
         """Ask, kill, restore, and ask again without the victim."""
-        network = Scene(protocol, level, rng).network()
+        network = Scene(protocol, level, rng, crowd(protocol, level)).network()
         network.run()
         if not exact(network):
             raise VerificationError("the first question did not end with the right sum")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from secagg.audit.adversary import Network, Seen, ServerView, exact, recovered
 from secagg.audit.attacks.attack import OnMasks, Outcome
-from secagg.audit.attacks.scene import Scene
+from secagg.audit.attacks.scene import Scene, crowd
 from secagg.errors import VerificationError
 from secagg.protocol import Adversary, Level, Protocol
 from secagg.protocols._masking.authenticated.messages import SignedVector
@@ -30,7 +30,7 @@ class LateArrival(OnMasks):
 
     def run(self, protocol: Protocol, level: Level, rng: Rng) -> Outcome:
         """Hold the vector back, let the round end, and open it."""
-        network = Scene(protocol, level, rng).network(late)
+        network = Scene(protocol, level, rng, crowd(protocol, level)).network(late)
         left = opened(network, None)
         if recovered(network, VICTIM, left):
             return Outcome.reached("the vector without its pair masks is the input")

@@ -23,7 +23,7 @@ from secagg.audit.adversary import (
     rows_of,
 )
 from secagg.audit.attacks.attack import OnMasks, Outcome, commonest
-from secagg.audit.attacks.scene import Scene
+from secagg.audit.attacks.scene import Scene, crowd
 from secagg.crypto import shamir
 from secagg.protocol import Adversary, Level, Protocol
 from secagg.protocol.cohort import decode_bitmap
@@ -61,7 +61,9 @@ class MalformedShare(OnMasks):
         """One round for each kind of share."""
         by, parts, wrong = "", [], False
         for aim in AIMS:
-            forged = ForgedShare(Scene(protocol, level, rng).network(), aim, shifted)
+            forged = ForgedShare(
+                Scene(protocol, level, rng, crowd(protocol, level)).network(), aim, shifted
+            )
             network = forged.network
             network.finish()
             if network.total is not None and not exact(network):

@@ -25,6 +25,7 @@ from secagg.protocol import (
     Task,
 )
 from secagg.protocol.task import NO_MODEL
+from secagg.protocols._masking.plan import MaskingPlan
 from secagg.types import PartyId, Ring, RingVector, Rng, client
 
 COUNT: Final = 7
@@ -40,6 +41,14 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "corrupt": "0.05",
     "dropout": "0.05",
 }
+
+
+def crowd(protocol: Protocol, level: Level) -> int:
+    """Clients for an attack that differs on a sparse graph: as many as make one, where there is."""
+    clients = tuple(client(number) for number in range(SPARSE))
+    plan = protocol.plan(Task(clients=clients, level=level, **_SETTINGS))
+    sparse = isinstance(plan, MaskingPlan) and not plan.complete
+    return SPARSE if sparse else COUNT
 
 
 class Scene:

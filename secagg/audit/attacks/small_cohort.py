@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from secagg.audit.adversary import Network, ServerView, ask, recovered, without_questions
 from secagg.audit.attacks.attack import OnMasks, Outcome, commonest
-from secagg.audit.attacks.scene import Scene
+from secagg.audit.attacks.scene import Scene, crowd
 from secagg.errors import VerificationError
 from secagg.protocol import Adversary, Fail, Level, Protocol
 from secagg.types import RingVector, Rng
@@ -28,7 +28,7 @@ class SmallCohort(OnMasks):
 
     def run(self, protocol: Protocol, level: Level, rng: Rng) -> Outcome:
         """Ask about one."""
-        network = Scene(protocol, level, rng).network(without_questions)
+        network = Scene(protocol, level, rng, crowd(protocol, level)).network(without_questions)
         refused = ask_about_one(network)
         asked = len(network.clients) - 1
         evidence = f"{len(refused)} of {asked} clients refused a sum of one"

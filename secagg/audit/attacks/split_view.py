@@ -18,7 +18,7 @@ from secagg.audit.adversary import (
     without_questions,
 )
 from secagg.audit.attacks.attack import OnMasks, Outcome, commonest
-from secagg.audit.attacks.scene import Scene
+from secagg.audit.attacks.scene import Scene, crowd
 from secagg.errors import VerificationError
 from secagg.protocol import Adversary, Fail, Level, Protocol
 from secagg.types import Rng
@@ -27,7 +27,7 @@ VICTIM = 0
 
 
 class SplitView(OnMasks):
-    """On the complete graph, with one corrupt client as planned."""
+    """With as many corrupt clients as planned."""
 
     id = "A1"
     title = "the server names different survivors to different clients"
@@ -38,10 +38,11 @@ class SplitView(OnMasks):
 
     def run(self, protocol: Protocol, level: Level, rng: Rng) -> Outcome:
         """Split the view, and put together what was answered."""
-        scene = Scene(protocol, level, rng)
-        network = scene.network(without_questions)
-        view, refused = split_view(network, [len(network.clients) - 1])
-        asked = len(network.clients) - 1
+        network = Scene(protocol, level, rng, crowd(protocol, level)).network(without_questions)
+        numbers = [who.number for who in network.clients]
+        corrupt = numbers[-network.plan.corrupt :]
+        view, refused = split_view(network, corrupt)
+        asked = 1 + len(set(view.partners[VICTIM]) - set(corrupt))
         try:
             found = view.open_vector(VICTIM)
         except VerificationError as error:
