@@ -29,12 +29,6 @@ RING: Final = "secagg_plus 60 malicious"
 EVERYWHERE: Final = (*MASKED, RING)
 COMPLETE: Final = ("secagg 7 curious", "secagg_plus 7 curious", MALICIOUS)
 ANY: Final = ("plain curious", "secagg curious", "secagg malicious", "bfv curious")
-    "plain curious",
-    "secagg curious",
-    "secagg malicious",
-    "bfv curious",
-    "enclave curious",
-)
 """One of each way to aggregate."""
 
 TASK: Final = {"corrupt": "0.05", "dropout": "0.05"}

@@ -32,6 +32,7 @@ SCENES = (
     "attacks.scenes",
     "attacks.checks",
     "secagg.audit.leaks",
+    "secagg.ledger.Participation",
     "oracles.isolation",
     "secagg.audit.attacks",
 )
@@ -39,6 +40,8 @@ SCENES = (
 # Not about messages of pairwise masking between parties of which some are honest.
 ABOUT_OTHER_THINGS = {
     "test_a16_overflow.py": "the adversary is a client with an input of its own choosing",
+    "test_a23_poisoning.py": "the adversary is a client with an input of its own choosing",
+    "test_a27_decryption_leak.py": "the decryptor of ckks, and what it has before it rounds",
     "test_a28_secret_key_in_context.py": "a single party of bfv and ckks and what it is given",
     "test_a31_secrets_in_text.py": "the adversary reads logs, and these are searched for secrets",
     "test_catalogue.py": "mounts the attacks of the package",

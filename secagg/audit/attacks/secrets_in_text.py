@@ -18,7 +18,7 @@ from secagg.audit.attacks.attack import Attack, Outcome
 from secagg.audit.attacks.scene import Scene
 from secagg.audit.leaks import reachable, shows, shows_numbers
 from secagg.errors import InputError, SecaggError
-from secagg.protocol import Adversary, Effect, Level, Protocol
+from secagg.protocol import Adversary, Effect, Input, Level, Protocol
 from secagg.types import PartyId, Rng, Secret, client
 from secagg.wire import Message
 
@@ -97,6 +97,7 @@ class Printed:
 
     def finish(self) -> None:
         """The round, and what is left of it."""
+        self.note(*map(Input, self.network._inputs.values()))
         try:
             self.network.finish()
         except SecaggError as error:
