@@ -16,6 +16,7 @@ SETTING = (
     "secagg.audit.attacks.digits",
     "secagg.audit.attacks.scene",
     "secagg.attestation.Evidence",
+    "secagg.audit.attacks.chosen_graph",
     "secagg.he.contexts.SecretContext",
     "secagg.he.vectors",
     "secagg.he.workers",

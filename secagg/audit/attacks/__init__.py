@@ -33,6 +33,7 @@ from secagg.audit.attacks.small_cohort import SmallCohort
 from secagg.audit.attacks.sparse_updates import SparseUpdates
 from secagg.audit.attacks.split_view import SplitView
 from secagg.audit.attacks.trap_model import TrapModel
+from secagg.audit.attacks.two_halves import TwoHalves
 from secagg.audit.attacks.weak_randomness import WeakRandomness
 
 _ALL: Final[tuple[Attack, ...]] = (
@@ -64,6 +65,7 @@ _ALL: Final[tuple[Attack, ...]] = (
     SecretsInText(),
     Isolation(),
     ChosenGraph(),
+    TwoHalves(),
     ForeignKey(),
     MovedUpload(),
     LyingSum(),
