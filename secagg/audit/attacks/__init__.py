@@ -11,9 +11,9 @@ from secagg.audit.attacks.attack import Attack, Outcome, Picture
 from secagg.audit.attacks.both_shares import BothShares
 from secagg.audit.attacks.chosen_graph import ChosenGraph
 from secagg.audit.attacks.differencing import Differencing
-from secagg.audit.attacks.enclave_messages import ForeignKey, MovedUpload
+from secagg.audit.attacks.enclave_messages import ForeignKey, MovedUpload, TwoEnclaves
 from secagg.audit.attacks.frames import Frames
-from secagg.audit.attacks.homomorphic import DecryptionLeak, LyingSum, SecretInContext
+from secagg.audit.attacks.homomorphic import AskedTwice, DecryptionLeak, LyingSum, SecretInContext
 from secagg.audit.attacks.impersonation import KeyReplacement, LowOrderKeys, RepeatedKeys
 from secagg.audit.attacks.inversion import GradientInversion
 from secagg.audit.attacks.isolation import Isolation
@@ -62,12 +62,14 @@ _ALL: Final[tuple[Attack, ...]] = (
     RepeatedKeys(),
     DecryptionLeak(),
     SecretInContext(),
+    AskedTwice(),
     SecretsInText(),
     Isolation(),
     ChosenGraph(),
     TwoHalves(),
     ForeignKey(),
     MovedUpload(),
+    TwoEnclaves(),
     LyingSum(),
 )
 

@@ -24,7 +24,7 @@ class BothShares(OnMasks):
     id = "A3"
     title = "the server asks the same clients twice, with two sets of survivors"
     goal = "the victim's input, bit for bit, from shares of both its seeds"
-    source = "Bonawitz et al., CCS 2017, section 4: never both shares of one client"
+    source = "Bonawitz et al., CCS 2017: never both shares of one client"
     fails_from = Adversary.CURIOUS_SERVER
     needs = "shares to be asked for"
 

@@ -24,7 +24,7 @@ class ChosenGraph(Attack):
     id = "C3"
     title = "the server tries graphs until it has one that it likes"
     goal = "a graph of the server's choosing, on which the corrupt are the victim's neighbours"
-    source = "Bell et al., CCS 2020, section 4; docs/decisions/0026"
+    source = "Bell et al., CCS 2020; docs/decisions/0026"
     fails_from = Adversary.LYING_SERVER
 
     def applies(self, protocol: Protocol, level: Level) -> str | None:

@@ -14,7 +14,7 @@ from secagg.crypto import chunked, hpke
 from secagg.protocol import Adversary, Level, Protocol
 from secagg.protocols._enclave.messages import Attestation, SealedVector
 from secagg.protocols._enclave.statements import bound_to
-from secagg.types import RingVector, Rng, Secret, client
+from secagg.types import ENCLAVE, RingVector, Rng, Secret, client
 from secagg.wire import Message
 
 VICTIM, OTHER = 0, 1
@@ -38,7 +38,7 @@ class ForeignKey(OnSealed):
     id = "E1"
     title = "what an enclave shows of itself is replaced"
     goal = "a client that seals its vector for the carrier"
-    source = "the reference on attestation: a quote covers the key that is sealed to"
+    source = "docs/enclave.md: the evidence covers the key that is sealed to"
 
     def run(self, protocol: Protocol, level: Level, rng: Rng) -> Outcome:
         """Show it, and open what comes."""
@@ -67,7 +67,7 @@ class MovedUpload(OnSealed):
     id = "E2"
     title = "an upload to an enclave is given as another client's"
     goal = "a sum in which one client counts twice, and another not at all"
-    source = "security design, H4: who seals has to be who is counted"
+    source = "docs/enclave.md: uploads are signed by whom they are counted for"
 
     def run(self, protocol: Protocol, level: Level, rng: Rng) -> Outcome:
         """Copy it."""
@@ -84,6 +84,29 @@ class MovedUpload(OnSealed):
         network.finish()
         evidence = f"sum over {len(network.included)}, right: {exact(network)}"
         return Outcome.of(not exact(network), commonest(network.accused), evidence)
+
+
+class TwoEnclaves(OnSealed):
+    """Two genuine enclaves of one session, with half of the clients each."""
+
+    id = "E3"
+    title = "two genuine enclaves, and the clients split between them"
+    goal = "two sums over parts, where the session promises one"
+    source = "docs/enclave.md, what it does not stop"
+    fails_from = Adversary.LYING_SERVER
+
+    def run(self, protocol: Protocol, level: Level, rng: Rng) -> Outcome:
+        """No client takes part twice, and each checks its enclave's evidence and record."""
+        scene = Scene(protocol, level, rng)
+        clients = scene.plan.task.clients
+        released = []
+        for half in (clients[: len(clients) // 2], clients[len(clients) // 2 :]):
+            network = scene.network(present=(*half, ENCLAVE))
+            network.finish()
+            if exact(network) and set(network.included) == set(half):
+                released.append(len(half))
+        evidence = f"sums over {' and '.join(map(str, released))} of {len(clients)} clients, right"
+        return Outcome.of(len(released) == 2, "the plan's smallest sum", evidence)
 
 
 def unsealed(network: Network, key: hpke.OpeningKey, upload: SealedVector) -> RingVector:

@@ -6,18 +6,28 @@ test_lying_server.py have the checks, and the decryptor's own view.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
-from secagg.audit.adversary import Network, Seen, exact, recovered
+from secagg import kernels
+from secagg.audit.adversary import Network, Seen, exact, recovered, recovered_from_two
 from secagg.audit.attacks.attack import Attack, Outcome, commonest, released
 from secagg.audit.attacks.scene import COUNT, Scene
-from secagg.errors import SecaggError
+from secagg.errors import SecaggError, VerificationError
 from secagg.he import vectors, workers
 from secagg.he.contexts import SecretContext
-from secagg.protocol import Accuse, Adversary, Exactness, Fail, Level, Protocol
-from secagg.protocols._homomorphic.messages import OfferContext, OpenSum, RelayContext, Upload
+from secagg.protocol import Accuse, Adversary, Effect, Exactness, Fail, Level, Protocol, Send
+from secagg.protocols._homomorphic.messages import (
+    OfferContext,
+    OpenedSum,
+    OpenSum,
+    RelayContext,
+    Upload,
+    bitmap,
+)
 from secagg.protocols._homomorphic.plan import HomomorphicPlan
-from secagg.types import DECRYPTOR, RingVector, Rng, Secret, client
+from secagg.types import DECRYPTOR, SERVER, RingVector, Rng, Secret, client
 from secagg.wire import Message
 
 VICTIM = 1
@@ -120,6 +130,79 @@ class LyingSum(OnCiphertexts):
             f"one ciphertext opened as a sum over {len(network.included)}: input equal: {right}"
         )
         return Outcome.of(right and not exact(network), "another vector", evidence)
+
+
+class AskedTwice(OnCiphertexts):
+    """After the sum, the sum without the victim: of the decryptor, and of it restored."""
+
+    id = "A30"
+    title = "the decryptor is asked twice, about two sets of clients"
+    goal = "one client's vector, as the difference of two sums"
+    source = "google/secure-aggregation, willow: a decryptor answers as often as it is asked"
+    fails_from = Adversary.CURIOUS_SERVER
+
+    def run(self, protocol: Protocol, level: Level, rng: Rng) -> Outcome:
+        """Once before it is killed, and once after."""
+        network = Scene(protocol, level, rng).network()
+        network.run()
+        question = without_victim(network)
+        errors: list[SecaggError] = []
+        right = False
+        for killed in (False, True):
+            if killed:
+                network.restart(DECRYPTOR)
+            try:
+                answer = answered(network.parties[DECRYPTOR].handle(question, SERVER))
+                right = right or recovered_from_two(network, VICTIM, difference(network, answer))
+            except SecaggError as error:
+                errors.append(error)
+        evidence = f"{len(errors)} of 2 second questions refused; input equal: {right}"
+        return Outcome.of(right, errors[0] if errors else "another vector", evidence)
+
+
+def answered(effects: Collection[Effect]) -> OpenedSum:
+    """What a decryptor answered.
+
+    Raises:
+        VerificationError: nothing.
+    """
+    for effect in effects:
+        if isinstance(effect, Send) and isinstance(effect.message, OpenedSum):
+            return effect.message
+    raise VerificationError("the decryptor did not answer")
+
+
+def difference(network: Network, second: OpenedSum) -> RingVector:
+    """The sum that was released less another one.
+
+    Raises:
+        VerificationError: none was released.
+    """
+    if network.total is None:
+        raise VerificationError("no sum was released")
+    ring, left = network.plan.ring, network.total.copy()
+    kernels.ring_subtract(left, kernels.unpack(second.tail, ring, network.plan.task.length))
+    kernels.ring_reduce(left, ring)
+    return left
+
+
+def without_victim(network: Network) -> OpenSum:
+    """What the server would ask, had the victim not come."""
+    (question,) = (m for m in network.told(DECRYPTOR) if isinstance(m, OpenSum))
+    layout, total = plan_of(network).layout, None
+    for who in network.clients:
+        if who == client(VICTIM):
+            continue
+        (upload,) = (m for m in network.said(who) if isinstance(m, Upload))
+        words = vectors.unpack(upload.tail, layout)
+        if total is None:
+            total = words
+        else:
+            vectors.add(total, words, layout)
+    assert total is not None  # noqa: S101
+    others = bitmap([who for who in network.clients if who != client(VICTIM)], network.clients)
+    packed = memoryview(vectors.pack(total, layout.lattice))
+    return OpenSum(question.context_digest, others, packed)
 
 
 class Multiplied:

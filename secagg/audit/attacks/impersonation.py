@@ -64,7 +64,7 @@ class KeyReplacement(Impersonating):
     id = "A5"
     title = "the server puts keys of its own into the key book"
     goal = "the client's input, bit for bit, without a single other client"
-    source = "Bonawitz et al., CCS 2017, section 6.2: signed keys"
+    source = "Bonawitz et al., CCS 2017, active adversaries: signed keys"
     fails_from = Adversary.LYING_SERVER
 
     def masks(self, numbers: Collection[int]) -> Mapping[int, Mask]:
@@ -113,7 +113,7 @@ class RepeatedKeys(Impersonating):
     id = "A25"
     title = "one key in several places of a key book"
     goal = "the victim's input: one corrupt client is dealt as many shares as the threshold"
-    source = "Bell et al., CCS 2020, section 4: a neighbourhood of the server's choosing"
+    source = "Bell et al., CCS 2020: a neighbourhood of the server's choosing"
     fails_from = Adversary.CURIOUS_SERVER
 
     def masks(self, numbers: Collection[int]) -> Mapping[int, Mask]:

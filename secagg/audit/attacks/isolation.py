@@ -50,7 +50,7 @@ class Isolation(OnMasks):
     id = "A33"
     title = "the sum of a few clients, by telling everybody of other dead"
     goal = "the sum over some of the clients without the others, bit for bit"
-    source = "docs/decisions/0026, docs/malicious.md; Bell et al., CCS 2020, section 4.5"
+    source = "docs/decisions/0026, docs/malicious.md"
     fails_from = Adversary.LYING_SERVER
     needs = "survivors to be told of"
 

@@ -23,7 +23,7 @@ class KnownOthers(Attack):
     id = "A7"
     title = "all clients but the victim are the server's own"
     goal = "the victim's input, as the sum less what the others put in"
-    source = "Bonawitz et al., CCS 2017; Boenisch et al., EuroS&P 2023"
+    source = "Bonawitz et al., CCS 2017; Boenisch et al., 2023"
     fails_from = None
 
     def run(self, protocol: Protocol, level: Level, rng: Rng) -> Outcome:

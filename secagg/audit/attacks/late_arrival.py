@@ -24,7 +24,7 @@ class LateArrival(OnMasks):
     id = "A2"
     title = "a client is declared lost, and then its vector arrives"
     goal = "that client's input, bit for bit"
-    source = "Bonawitz et al., CCS 2017, section 4: why there are two masks"
+    source = "Bonawitz et al., CCS 2017: why there are two masks"
     fails_from = Adversary.CURIOUS_SERVER
     needs = "masks to be taken off a late vector"
 

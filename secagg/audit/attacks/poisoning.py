@@ -24,7 +24,7 @@ class Poisoning(Attack):
     id = "A23"
     title = "one client decides what the sum says"
     goal = "the sign of every coordinate of the sum, as the corrupt client wants it"
-    source = "Burkhalter et al., RoFL, S&P 2023; Bell et al., ACORN, USENIX Security 2023"
+    source = "RoFL, S&P 2023; ACORN, USENIX Security 2023; what they prove of inputs"
     fails_from = None
 
     def run(self, protocol: Protocol, level: Level, rng: Rng) -> Outcome:

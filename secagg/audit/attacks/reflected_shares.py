@@ -40,7 +40,7 @@ class ReflectedShares(OnMasks):
     id = "A4"
     title = "a client gets its own ciphertexts back, as if its neighbours had sent them"
     goal = "the victim takes its own shares for others', and gives both kinds of them away"
-    source = "Bonawitz et al., CCS 2017, figure 4, round 3: v and u under the encryption"
+    source = "Bonawitz et al., CCS 2017: both names under the encryption of shares"
     fails_from = Adversary.CURIOUS_SERVER
     needs = "shares to be sent back"
 

@@ -29,7 +29,7 @@ class ReplayedShares(OnMasks):
     id = "A20"
     title = "shares of an earlier session are replayed in a later one"
     goal = "the victim's input of the earlier session, from shares of both its seeds there"
-    source = "Bonawitz et al., CCS 2017, section 4: session-bound encryption of shares"
+    source = "google/secure-aggregation, willow: tests of the verifier"
     fails_from = Adversary.CURIOUS_SERVER
     needs = "shares to be replayed"
 

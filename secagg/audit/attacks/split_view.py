@@ -32,7 +32,7 @@ class SplitView(OnMasks):
     id = "A1"
     title = "the server names different survivors to different clients"
     goal = "the victim's input, bit for bit, from shares of both its seeds"
-    source = "Bonawitz et al., CCS 2017, section 6.2, active adversaries"
+    source = "Bonawitz et al., CCS 2017, active adversaries"
     fails_from = Adversary.LYING_SERVER
     needs = "survivors to be told of"
 
