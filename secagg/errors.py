@@ -314,6 +314,18 @@ class SessionRefused(LedgerError):
     """What the ledger forbids: a session opened twice or never, a second answer in a round."""
 
 
+class NearIdenticalCohort(SecaggError):
+    """A sum that, subtracted from others on the same model, says something of a few clients.
+
+    Attributes:
+        clients: roster indices of these clients.
+    """
+
+    def __init__(self, clients: tuple[int, ...], reason: str) -> None:
+        super().__init__(f"clients {', '.join(map(str, clients))}: {reason}")
+        self.clients = clients
+
+
 class SessionLost(LedgerError):
     """A session whose key or records are gone: it can never be taken up again."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from secagg.crypto.rng import SystemRng
 from secagg.endpoint.base import BeaconSource, Endpoint, timer_for
 from secagg.endpoint.invitation import Invitation
+from secagg.endpoint.survivors import named_in
 from secagg.endpoint.timing import Deadlines
 from secagg.errors import (
     InputError,
@@ -17,7 +18,7 @@ from secagg.errors import (
     SecaggError,
     SessionRefused,
 )
-from secagg.ledger import Keeper, Ledger
+from secagg.ledger import Keeper, Ledger, Participation
 from secagg.protocol import (
     ClientPolicy,
     Done,
@@ -26,6 +27,7 @@ from secagg.protocol import (
     Identity,
     Input,
     Roster,
+    Send,
 )
 from secagg.types import PartyId, RingVector, Rng, Role
 
@@ -49,6 +51,7 @@ class ClientEndpoint(Endpoint):
         policy: ClientPolicy,
         patience: Deadlines,
         ledger: Ledger | None = None,
+        participation: Participation | None = None,
         roster: Roster | None = None,
         identity: Identity | None = None,
         beacon: BeaconSource | None = None,
@@ -70,6 +73,10 @@ class ClientEndpoint(Endpoint):
             policy: what this client demands.
             patience: seconds that it waits in each of its phases, the server's deadlines included.
             ledger: open, of this client and job. Level `malicious` needs one.
+            participation: of this job: the sums that this client has helped to release. It helps
+                with none that says something of a few clients beside these, `NearIdenticalCohort`.
+                The caller stores it, before what a call returned is sent. With pairwise masking
+                only: elsewhere a client is told too late, or never.
             roster: that this client verified itself; None for the clients that the server names.
             identity: the signing key, and whom this client trusts, where the protocol needs them.
                 Model and admission are filled in here.
@@ -102,6 +109,7 @@ class ClientEndpoint(Endpoint):
         identity = replace(
             identity or Identity(), model_digest=offered.digest_of(model, configuration)
         )
+        self._agreed, self._participation = session, participation
         self._keeper: Keeper | None = None
         if ledger is None:
             party = protocol.party(session, me, rng, policy, identity)
@@ -150,7 +158,14 @@ class ClientEndpoint(Endpoint):
 
     def _handle(self, event: Event, sender: PartyId) -> list[Effect]:
         handle = self._party.handle if self._keeper is None else self._keeper.handle
-        return handle(event, sender)
+        record, taken = self._participation, named_in(event, self._agreed)
+        if record is None or taken is None:
+            return handle(event, sender)
+        record.check(taken)
+        effects = handle(event, sender)
+        if any(isinstance(effect, Send) for effect in effects):
+            record.add(taken)
+        return effects
 
     def _refused(self, sender: PartyId, error: SecaggError) -> None:
         # Its peers are servers: whatever one of them does wrong, this client says no more.

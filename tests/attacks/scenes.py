@@ -16,6 +16,8 @@ from conformance.scenario import Scenario, to_ring
 
 from secagg import protocols
 from secagg.audit.adversary import Disk, Network, Relay, as_sent
+from secagg.audit.attacks import ATTACKS, Outcome
+from secagg.crypto.rng import seeded
 from secagg.protocol import ClientPolicy, Identities, Identity, Level, Session
 from secagg.protocol.task import NO_MODEL
 from secagg.types import PartyId, RingVector, Rng
@@ -26,6 +28,9 @@ MASKED: Final = (*CURIOUS, MALICIOUS)
 RING: Final = "secagg_plus 60 malicious"
 EVERYWHERE: Final = (*MASKED, RING)
 COMPLETE: Final = ("secagg 7 curious", "secagg_plus 7 curious", MALICIOUS)
+ANY: Final = ("plain curious", "secagg curious", "secagg malicious", "bfv curious")
+"""One of each way to aggregate."""
+
 TASK: Final = {"corrupt": "0.05", "dropout": "0.05"}
 
 
@@ -105,3 +110,9 @@ def network_of(
             for number, digest in (shown or {}).items()
         },
     )
+
+
+def mounted(key: str, scene: str, seed: int = 1) -> Outcome:
+    """What comes of an attack of the package on a protocol at a level, as it is shipped."""
+    name, level = scene.split()
+    return ATTACKS[key].run(protocols.get(name), Level(level), seeded(seed))

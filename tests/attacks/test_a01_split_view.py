@@ -18,37 +18,10 @@ import pytest
 from attacks.checks import without
 from attacks.scenes import MALICIOUS, RING, network_of
 
-from secagg.audit.adversary import (
-    Accomplice,
-    Network,
-    ServerView,
-    ask,
-    plan_of,
-    recovered,
-    without_questions,
-)
+from secagg.audit.adversary import recovered, without_questions
+from secagg.audit.attacks.split_view import VICTIM, split_view
 from secagg.errors import InconsistentSurvivors, VerificationError
-from secagg.protocol import Adversary, Fail
-
-VICTIM = 0
-
-
-def split_view(network: Network, corrupt: list[int]) -> tuple[ServerView, dict[int, Fail]]:
-    """Half of the victim's neighbours are told one thing, half the other."""
-    network.run()
-    view = ServerView.of(network)
-    everybody = set(view.keys)
-    accomplices = [Accomplice(network, number) for number in corrupt]
-    holders = [number for number in view.partners[VICTIM] if number not in corrupt]
-    dead = holders[: max(len(holders) // 2, plan_of(network.session).threshold - len(corrupt))]
-    told = {
-        holder: everybody - ({VICTIM} if holder in dead else set()) for holder in (VICTIM, *holders)
-    }
-    refused = ask(network, told, accomplices=accomplices)
-    view = ServerView.of(network)
-    for accomplice in accomplices:
-        view.collude(accomplice)
-    return view, refused
+from secagg.protocol import Adversary
 
 
 @pytest.mark.parametrize(

@@ -14,32 +14,9 @@ import pytest
 from attacks.checks import without
 from attacks.scenes import EVERYWHERE, MASKED, network_of
 
-from secagg.audit.adversary import Accomplice, Network, Seen, ServerView, exact, recovered
-from secagg.protocols._masking.authenticated.messages import SignedVector
-from secagg.protocols._masking.messages import MaskedVector
-from secagg.types import SERVER, RingVector, Secret, client
-from secagg.wire import Message
-
-VICTIM = 2
-
-
-def late(seen: Seen) -> Message | None:
-    slow = seen.sender == client(VICTIM) and isinstance(seen.message, MaskedVector | SignedVector)
-    return None if slow else seen.message
-
-
-def opened(network: Network, self_seed: Secret | None) -> RingVector:
-    """The round without the victim, then its vector, then the server's arithmetic."""
-    network.finish()
-    assert client(VICTIM) not in network.included
-    (arrival,) = network.held
-    network.release()
-    assert [seen.message for seen in network.late] == [arrival.message]
-    assert exact(network)
-    view = ServerView.of(network)
-    assert VICTIM not in view.shares["self"]
-    agreed = view.agreements(VICTIM, view.rebuild("mask", VICTIM))
-    return view.strip(VICTIM, self_seed, agreed)
+from secagg.audit.adversary import Accomplice, ServerView, recovered
+from secagg.audit.attacks.late_arrival import VICTIM, late, opened
+from secagg.types import SERVER, Secret
 
 
 @pytest.mark.parametrize("scene", EVERYWHERE)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import pytest
 from attacks.checks import without
-from attacks.leaks import holds, seeds_of
 from attacks.scenes import EVERYWHERE, MALICIOUS, MASKED, network_of
 
 from secagg import kernels
@@ -32,13 +31,13 @@ from secagg.audit.adversary import (
     without_questions,
 )
 from secagg.audit.adversary.network import as_sent
+from secagg.audit.attacks.both_shares import VICTIM, others, second_question
+from secagg.audit.leaks import holds, seeds_of
 from secagg.errors import DuplicateMessage, LocalProtocolError
 from secagg.protocol import Send
 from secagg.protocol.cohort import encode_bitmap
 from secagg.protocols._masking.authenticated.messages import SurvivorList
-from secagg.types import SERVER, PartyId, RingVector, client
-
-VICTIM = 0
+from secagg.types import SERVER, RingVector, client
 
 
 def finished(scene: str) -> Network:
@@ -47,10 +46,6 @@ def finished(scene: str) -> Network:
     assert exact(network)
     assert VICTIM not in ServerView.of(network).shares["mask"]
     return network
-
-
-def others(network: Network) -> list[PartyId]:
-    return [who for who in network.clients if who != client(VICTIM)]
 
 
 def asked_twice(scene: str) -> tuple[Network, ServerView, ServerView]:
@@ -110,18 +105,10 @@ def sum_without(view: ServerView, included: list[int], lost: int) -> RingVector:
 @pytest.mark.parametrize("scene", EVERYWHERE)
 def test_a_second_question_is_refused(scene: str, killed: bool) -> None:
     network = finished(scene)
-    view = ServerView.of(network)
-    rest = [who.number for who in others(network)]
     for holder in others(network):
         if killed:
             network.restart(holder)
-        first = view.survivors[holder.number]
-        bitmap = encode_bitmap(network.clients, rest)
-        question = (
-            SurvivorList(first.dealt, bitmap)
-            if isinstance(first, SurvivorList)
-            else type(first)(bitmap)
-        )
+        question = second_question(network, holder)
         party = network.parties[holder]
         assert party.when(question, SERVER) == "late"
         with pytest.raises(LocalProtocolError, match="late"):

@@ -19,90 +19,24 @@ import pytest
 from attacks.checks import without
 from attacks.scenes import MALICIOUS, network_of
 
-from secagg.audit.adversary import Accomplice, Network, Row, Seen, ServerView, recovered
+from secagg.audit.adversary import Network, Row, ServerView
+from secagg.audit.attacks.reflected_shares import MANY_LOST, VICTIM, opened, reflect
 from secagg.errors import ShareBindingError
-from secagg.protocols._masking.authenticated.messages import (
-    COMMITMENT_PAIR_BYTES,
-    CommittedBundle,
-    CommittedShares,
-    SignedVector,
-    SurvivorList,
-)
-from secagg.protocols._masking.messages import (
-    MaskedVector,
-    ShareBundle,
-    UnmaskRequest,
-    decode_numbers,
-)
 from secagg.types import client
-from secagg.wire import Message
 
-VICTIM, CORRUPT, LOST = 0, 3, (4, 5, 6)
 KEY, DATA = "direction in the channel key", "direction in the associated data"
 OVERLAPPING = ("share commitments", "threshold for two lists")
 
 
-def reflect(scene: str) -> tuple[Network, list[Row]]:
+def reflected(scene: str) -> tuple[Network, list[Row]]:
     """The round, and what the corrupt client was dealt of the victim's mask seed."""
-    dealt: list[Row] = []
-
-    def relay(seen: Seen) -> Message | None:
-        message = seen.message
-        if isinstance(message, MaskedVector | SignedVector) and seen.sender.number in LOST:
-            return None
-        if isinstance(message, UnmaskRequest | SurvivorList) and seen.recipient == client(CORRUPT):
-            dealt.append(Accomplice(network, CORRUPT).shares()[VICTIM][0])
-        if seen.recipient != client(VICTIM):
-            return message
-        if not isinstance(message, ShareBundle | CommittedBundle):
-            return message
-        own = ServerView.of(network).sealed[VICTIM]
-        dealers = decode_numbers(message.dealers)
-        rows = zip(dealers, network_rows(network, message.sealed), strict=True)
-        sealed = b"".join(own[dealer] if dealer in LOST else row for dealer, row in rows)
-        if isinstance(message, ShareBundle):
-            return ShareBundle(message.dealers, sealed)
-        return CommittedBundle(
-            message.dealers,
-            sealed,
-            reflected_commitments(network, dealers, message.commitments),
-            message.seed_commitments,
-            message.paths,
-            message.signatures,
-        )
-
-    network = network_of(scene, relay, corrupt="0.1", dropout="0.42")
-    network.finish()
-    return network, dealt
-
-
-def network_rows(network: Network, sealed: bytes) -> list[bytes]:
-    return ServerView.of(network).dialect.rows(sealed)
-
-
-def reflected_commitments(network: Network, dealers: tuple[int, ...], honest: bytes) -> bytes:
-    """The victim's own, where the ciphertexts are."""
-    size = COMMITMENT_PAIR_BYTES
-    (shares,) = (m for m in network.said(client(VICTIM)) if isinstance(m, CommittedShares))
-    # The victim's closed neighbourhood is everybody, so a holder's place is its number.
-    own = {n: shares.commitments[size * n : size * (n + 1)] for n in dealers}
-    rows = [honest[start : start + size] for start in range(0, len(honest), size)]
-    return b"".join(
-        own[dealer] if dealer in LOST else row for dealer, row in zip(dealers, rows, strict=True)
-    )
-
-
-def opened(network: Network, dealt: list[Row]) -> bool:
-    view = ServerView.of(network)
-    for lost in LOST:  # named as the lost client's, in truth the victim's, dealt to that client
-        view.learn("mask", VICTIM, lost, view.shares["mask"][lost][VICTIM])
-    view.learn("mask", VICTIM, CORRUPT, dealt[0])
-    return recovered(network, VICTIM, view.open_vector(VICTIM))
+    network = network_of(scene, **MANY_LOST)
+    return network, reflect(network)
 
 
 def test_without_the_direction_a_client_opens_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, KEY, DATA)
-    network, dealt = reflect("secagg 7 curious")
+    network, dealt = reflected("secagg 7 curious")
     assert network.plan.corrupt == 1
     assert opened(network, dealt)
 
@@ -111,7 +45,7 @@ def test_at_malicious_the_commitments_and_the_threshold_have_to_go_as_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     without(monkeypatch, KEY, DATA, *OVERLAPPING)
-    network, dealt = reflect(MALICIOUS)
+    network, dealt = reflected(MALICIOUS)
     assert opened(network, dealt)
 
 
@@ -120,7 +54,7 @@ def test_with_it_the_reflection_is_refused(
     out: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without(monkeypatch, *out)
-    network, _ = reflect("secagg 7 curious")
+    network, _ = reflected("secagg 7 curious")
     refused(network)
 
 
@@ -132,7 +66,7 @@ def test_at_malicious_each_of_three_alone_suffices(
 ) -> None:
     # The plan with three lost clients exists only with the lower threshold.
     without(monkeypatch, "threshold for two lists", *out)
-    network, _ = reflect(MALICIOUS)
+    network, _ = reflected(MALICIOUS)
     refused(network)
 
 

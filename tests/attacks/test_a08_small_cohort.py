@@ -17,7 +17,6 @@ from attacks.scenes import COMPLETE, EVERYWHERE, MASKED, network_of
 
 from secagg.audit.adversary import (
     Accomplice,
-    Network,
     Seen,
     ServerView,
     ask,
@@ -25,34 +24,15 @@ from secagg.audit.adversary import (
     recovered,
     without_questions,
 )
+from secagg.audit.attacks.small_cohort import VICTIM, ask_about_one, sum_of_one
 from secagg.errors import CohortTooSmall, ParameterError
 from secagg.protocols._masking.authenticated.messages import CommittedBundle
 from secagg.protocols._masking.messages import ShareBundle, decode_numbers
-from secagg.types import RingVector, Secret, client
+from secagg.types import Secret, client
 from secagg.wire import Message
 
-VICTIM = 1
 # Of two the list cannot have a quorum, where there is one to have.
 SURVIVORS = ("survivor floor", "quorum size")
-
-
-def ask_about_one(network: Network, *, floor: bool) -> ServerView:
-    """Everybody has sent its vector, and is told that only the victim and itself survived."""
-    network.run()
-    told = {who.number: {VICTIM, who.number} for who in network.clients if who.number != VICTIM}
-    refused = ask(network, told)
-    assert set(refused) == (set(told) if floor else set())
-    assert all(isinstance(failure.error, CohortTooSmall) for failure in refused.values())
-    return ServerView.of(network)
-
-
-def sum_of_one(view: ServerView) -> RingVector:
-    """The victim's vector less its self mask and the masks that it shares with "lost" clients."""
-    agreed = {
-        peer: view.mask_key(peer, view.rebuild("mask", peer)).agree(view.keys[VICTIM][1])
-        for peer in view.partners[VICTIM]
-    }
-    return view.strip(VICTIM, view.rebuild("self", VICTIM), agreed)
 
 
 @pytest.mark.parametrize("scene", EVERYWHERE)
@@ -61,13 +41,17 @@ def test_without_the_floor_a_sum_of_one_is_released(
 ) -> None:
     without(monkeypatch, *SURVIVORS)
     network = network_of(scene, without_questions)
-    view = ask_about_one(network, floor=False)
-    assert recovered(network, VICTIM, sum_of_one(view))
+    assert not ask_about_one(network)
+    assert recovered(network, VICTIM, sum_of_one(ServerView.of(network)))
 
 
 @pytest.mark.parametrize("scene", EVERYWHERE)
 def test_with_it_every_client_refuses(scene: str) -> None:
-    view = ask_about_one(network_of(scene, without_questions), floor=True)
+    network = network_of(scene, without_questions)
+    refused = ask_about_one(network)
+    assert set(refused) == {who.number for who in network.clients} - {VICTIM}
+    assert all(isinstance(failure.error, CohortTooSmall) for failure in refused.values())
+    view = ServerView.of(network)
     assert not view.shares["self"]
     assert not view.shares["mask"]
     assert not view.signatures

@@ -18,16 +18,13 @@ from attacks.checks import without
 from attacks.scenes import MALICIOUS, network_of
 
 from secagg.audit.adversary import Mask, Network, Seen, exact, impersonate, recovered_sum
+from secagg.audit.attacks.other_model import CHOSEN, OURS, VICTIM
 from secagg.errors import ModelMismatch, NeighbourModelMismatch, UnauthenticatedKey
 from secagg.protocol import model_digest
 from secagg.protocols._masking.authenticated.messages import SignedKeys
 from secagg.types import Secret, client
 from secagg.wire import Message
 
-VICTIM = 3
-MODEL, CONFIGURATION = b"layer 1, layer 2", b"rate 0.1"
-OURS = model_digest(MODEL, CONFIGURATION)
-CHOSEN = ((b"layer 1, layer !", CONFIGURATION), (MODEL, b"rate 9.9"))
 CURIOUS = ("secagg 7 curious",)
 
 

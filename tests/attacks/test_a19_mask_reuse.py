@@ -16,33 +16,10 @@ import pytest
 from attacks.checks import without
 from attacks.scenes import MALICIOUS, MASKED, network_of
 
-from secagg import kernels
-from secagg.audit.adversary import Disk, Network, ServerView, recovered_difference
-from secagg.crypto.rng import seeded
+from secagg.audit.adversary import Disk, Network
+from secagg.audit.attacks.mask_reuse import cancelled, repeated
 from secagg.protocols._masking.authenticated.messages import SignedVector
-from secagg.types import SERVER, PartyId, Ring, RingVector, Rng, client
-
-
-def repeated(who: PartyId) -> Rng:
-    """A generator that gives the same bytes in every session."""
-    return seeded(1000 + who.number)
-
-
-def difference(first: RingVector, second: RingVector, ring: Ring) -> RingVector:
-    result = first.copy()
-    kernels.ring_subtract(result, second)
-    kernels.ring_reduce(result, ring)
-    return result
-
-
-def cancelled(first: Network, second: Network) -> set[int]:
-    """Of whom y - y' is x - x'."""
-    y, z = ServerView.of(first).vectors, ServerView.of(second).vectors
-    return {
-        n
-        for n in y.keys() & z.keys()
-        if recovered_difference(first, second, n, difference(y[n], z[n], first.plan.ring))
-    }
+from secagg.types import SERVER, PartyId, client
 
 
 def two_sessions(scene: str) -> tuple[Network, Network]:

@@ -19,19 +19,11 @@ import pytest
 from attacks.checks import without
 from attacks.scenes import COMPLETE, MALICIOUS, network_of
 
-from secagg.audit.adversary import Network, Seen, ServerView, recovered, rows_of
+from secagg.audit.adversary import Network, ServerView, recovered
+from secagg.audit.attacks.replayed_shares import VICTIM, opened, replay
 from secagg.errors import ShareBindingError, WrongSession
-from secagg.protocols._masking.authenticated.messages import (
-    COMMITMENT_PAIR_BYTES,
-    CommittedBundle,
-    CommittedShares,
-    SignedVector,
-)
-from secagg.protocols._masking.messages import MaskedVector, ShareBundle, decode_numbers
 from secagg.types import SERVER, client
-from secagg.wire import Message
 
-VICTIM = 2
 KEY, DATA = "transcript in the channel key", "transcript in the associated data"
 COMMITMENT = "transcript in the share commitments"
 
@@ -43,39 +35,8 @@ def _long_lived_channel_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def two_sessions(scene: str) -> tuple[Network, Network]:
     """An honest one, and one into which the shares that the victim dealt in the first are put."""
-    old = network_of(scene, seed=1)
-    old.run()
-    assert client(VICTIM) in old.included
-    dealt = ServerView.of(old).sealed[VICTIM]
-    committed = [m for m in old.said(client(VICTIM)) if isinstance(m, CommittedShares)]
-    size = COMMITMENT_PAIR_BYTES
-
-    def relay(seen: Seen) -> Message | None:
-        message, holder = seen.message, seen.recipient.number
-        if isinstance(message, MaskedVector | SignedVector) and seen.sender == client(VICTIM):
-            return None
-        if not isinstance(message, ShareBundle | CommittedBundle) or holder == VICTIM:
-            return message
-        dealers = decode_numbers(message.dealers)
-        place = dealers.index(VICTIM)
-        rows = ServerView.of(new).dialect.rows(message.sealed)
-        rows[place] = dealt[holder]
-        if isinstance(message, ShareBundle):
-            return ShareBundle(message.dealers, b"".join(rows))
-        pairs = rows_of(message.commitments, size)
-        # Everybody is in the closed neighbourhood, so a holder's place is its number.
-        pairs[place] = committed[0].commitments[size * holder : size * (holder + 1)]
-        return CommittedBundle(
-            message.dealers,
-            b"".join(rows),
-            b"".join(pairs),
-            message.seed_commitments,
-            message.paths,
-            message.signatures,
-        )
-
-    new = network_of(scene, relay, seed=2)
-    new.finish()
+    old, new = network_of(scene, seed=1), network_of(scene, seed=2)
+    replay(old, new)
     return old, new
 
 
@@ -88,10 +49,7 @@ def test_without_the_transcript_an_old_input_is_opened(
 ) -> None:
     without(monkeypatch, KEY, DATA, COMMITMENT)
     old, new = two_sessions(scene)
-    view = ServerView.of(old)
-    for holder, row in ServerView.of(new).shares["mask"][VICTIM].items():
-        view.learn("mask", VICTIM, holder, row)
-    assert recovered(old, VICTIM, view.open_vector(VICTIM))
+    assert recovered(old, VICTIM, opened(old, new).open_vector(VICTIM))
 
 
 @pytest.mark.parametrize("scene", COMPLETE)

@@ -17,106 +17,35 @@ Levels: curious, malicious; at curious nobody is named.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from attacks.checks import without
 from attacks.scenes import CURIOUS, EVERYWHERE, MALICIOUS, MASKED, RING, network_of
 
-from secagg import kernels
 from secagg.audit.adversary import (
     Accomplice,
     Kind,
     Network,
     Row,
     Seen,
-    ServerView,
     dialect_of,
     exact,
     plan_of,
-    rows_of,
 )
+from secagg.audit.attacks.malformed_share import AIMS, OWNER, Forge, ForgedShare, shifted
 from secagg.crypto import shamir
 from secagg.errors import InconsistentShares, ShareCorrupt, ShareDisputed, WrongShare
-from secagg.protocol.cohort import decode_bitmap
 from secagg.protocols._masking.authenticated.messages import (
     OPENING_BYTES,
     CommittedShares,
-    SignedAnswer,
-    SignedVector,
-    SurvivorList,
 )
-from secagg.protocols._masking.authenticated.statements import (
-    ANSWER,
-    answer_statement,
-    survivor_digest,
-)
-from secagg.protocols._masking.messages import MaskedVector, UnmaskShares
-from secagg.types import SERVER, PartyId, client
+from secagg.types import SERVER, client
 from secagg.wire import Message
-
-OWNER = 1
-Forge = Callable[[Row, int, list[int]], Row]
-
-
-def shifted(share: Row, holder: int, holders: list[int]) -> Row:
-    """The share with which these holders' secret is greater by one in its first limb."""
-    weights = kernels.shamir_lagrange(shamir.points_of(holders))
-    step = pow(int(weights[holders.index(holder)]), -1, shamir.PRIME)
-    first = (int(share[0]) + step) % shamir.PRIME
-    return np.array([first, *share[1:]], dtype=np.uint64)
 
 
 def random_share(share: Row, holder: int, holders: list[int]) -> Row:
     """Canonical, and unrelated to the true one."""
     return (share * np.uint64(3) + np.uint64(holder)) % np.uint64(shamir.PRIME)
-
-
-class Attack:
-    """The owner is lost if its mask seed is aimed at, else it survives."""
-
-    def __init__(self, scene: str, aim: Kind, forge: Forge) -> None:
-        self.aim, self.forge = aim, forge
-        self.network = network_of(scene, self.relay)
-        self.corrupt: PartyId | None = None
-
-    def relay(self, seen: Seen) -> Message | None:
-        message = seen.message
-        if isinstance(message, MaskedVector | SignedVector) and seen.sender == client(OWNER):
-            return message if self.aim == "self" else None
-        if not isinstance(message, UnmaskShares | SignedAnswer):
-            return message
-        # Who answers is known: the survivors; of the owner's shares the first few are used.
-        view = ServerView.of(self.network)
-        included = decode_bitmap(self.network.clients, view.survivors[seen.sender.number].included)
-        near = {*view.neighbours[OWNER], OWNER} & included
-        holders = sorted(near)[: view.plan.threshold]
-        self.corrupt = client(next(holder for holder in holders if holder != OWNER))
-        if seen.sender != self.corrupt:
-            return message
-        number = self.corrupt.number
-        row = sorted((*view.partners[number], number)).index(OWNER)
-        if isinstance(message, UnmaskShares):
-            shares = shamir.decode_shares(message.shares)
-            shares[row] = self.forge(shares[row], number, holders)
-            return UnmaskShares(shamir.encode_shares(shares))
-        rows = rows_of(message.openings, OPENING_BYTES)
-        rows[row] = self.forged(rows[row], number, holders)
-        own = view.survivors[number]
-        assert isinstance(own, SurvivorList)
-        digest = survivor_digest(view.transcript, own.dealt, own.included)
-        statement = answer_statement(digest, self.corrupt, b"".join(rows))
-        signature = Accomplice(self.network, number).sign(ANSWER, statement)
-        return SignedAnswer(b"".join(rows), signature)
-
-    def forged(self, opening: bytes, holder: int, holders: list[int]) -> bytes:
-        """Another share, with the same salt."""
-        share = self.forge(dialect_of(self.network.plan).share(opening), holder, holders)
-        return shamir.encode_shares(share) + opening[shamir.SHARE_BYTES :]
-
-
-AIMS: tuple[Kind, ...] = ("self", "mask")
 
 
 @pytest.mark.parametrize("scene", EVERYWHERE)
@@ -125,7 +54,7 @@ def test_without_the_comparison_a_wrong_sum_is_released(
     scene: str, aim: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without(monkeypatch, "rebuilt secrets", "share commitments")
-    attack = Attack(scene, aim, shifted)
+    attack = ForgedShare(network_of(scene), aim, shifted)
     attack.network.finish()
     assert attack.network.total is not None
     assert not exact(attack.network)
@@ -134,7 +63,7 @@ def test_without_the_comparison_a_wrong_sum_is_released(
 @pytest.mark.parametrize("scene", CURIOUS)
 @pytest.mark.parametrize("aim", AIMS)
 def test_with_it_nothing_is_released(scene: str, aim: Kind) -> None:
-    attack = Attack(scene, aim, shifted)
+    attack = ForgedShare(network_of(scene), aim, shifted)
     network = attack.network
     network.finish()
     assert network.total is None
@@ -151,7 +80,7 @@ def test_with_it_nothing_is_released(scene: str, aim: Kind) -> None:
 def test_at_malicious_the_holder_is_named_and_the_right_sum_released(
     scene: str, aim: Kind, forge: Forge
 ) -> None:
-    attack = Attack(scene, aim, forge)
+    attack = ForgedShare(network_of(scene), aim, forge)
     network = attack.network
     network.finish()
     assert exact(network)
@@ -166,7 +95,7 @@ def test_a_share_wrong_at_random_is_found_by_the_sharing_itself(
     scene: str, aim: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without(monkeypatch, "rebuilt secrets", "share commitments")
-    attack = Attack(scene, aim, random_share)
+    attack = ForgedShare(network_of(scene), aim, random_share)
     attack.network.finish()
     assert attack.network.total is None
     error = attack.network.failures[SERVER].error

@@ -11,7 +11,6 @@ Levels: curious, malicious.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -20,7 +19,6 @@ from attacks.scenes import COMPLETE, MALICIOUS, network_of
 
 from secagg.audit.adversary import (
     Accomplice,
-    Mask,
     Seen,
     all_but,
     exact,
@@ -28,25 +26,11 @@ from secagg.audit.adversary import (
     own_keys,
     recovered,
 )
+from secagg.audit.attacks.impersonation import CORRUPT, LOW_ORDER, VICTIM, low_order_channels
 from secagg.errors import InvalidKey
 from secagg.protocols._masking.authenticated.messages import SignedKeys
 from secagg.protocols._masking.messages import AdvertiseKeys
-from secagg.types import Secret, client
 from secagg.wire import Message
-
-PRIME = 2**255 - 19
-ORDER_EIGHT = 0x57119FD0DD4E22D8868E1C58C45C44045BEF839C55B1D0B1248C50A3BC959C5F
-LOW_ORDER = [u.to_bytes(32, "little") for u in (0, 1, PRIME - 1, ORDER_EIGHT, PRIME, PRIME + 1)]
-VICTIM = client(2)
-CORRUPT = client(4)
-
-
-def low_order_channels(numbers: Collection[int]) -> dict[int, Mask]:
-    """Distinct channel keys that agree on zeros with anybody; the mask keys are ordinary."""
-    return {
-        number: replace(own_keys(number), channel_key=low, agree=lambda _: Secret(bytes(32)))
-        for number, low in zip(numbers, LOW_ORDER, strict=True)
-    }
 
 
 @pytest.mark.parametrize("scene", COMPLETE)

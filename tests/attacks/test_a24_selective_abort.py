@@ -18,30 +18,19 @@ import pytest
 from attacks.checks import without
 from attacks.scenes import MALICIOUS, network_of
 
-from secagg import kernels
 from secagg.audit.adversary import (
     Disk,
     Network,
-    Seen,
     ServerView,
     as_sent,
     exact,
     recovered,
     without_questions,
 )
+from secagg.audit.attacks.differencing import VICTIM, difference, dropping_the_victim
 from secagg.errors import PolicyError, SessionRefused
 from secagg.protocol import ClientPolicy
-from secagg.protocols._masking.authenticated.messages import SignedVector
 from secagg.types import PartyId, client
-from secagg.wire import Message
-
-VICTIM = 2
-
-
-def dropping_the_victim(seen: Seen) -> Message | None:
-    """Its vector is lost on the way, so the sum is of the others."""
-    dropped = isinstance(seen.message, SignedVector) and seen.sender == client(VICTIM)
-    return None if dropped else seen.message
 
 
 def policy(sessions: int) -> ClientPolicy:
@@ -78,29 +67,23 @@ def first_session(sessions: int) -> Network:
     return network
 
 
-def difference(first: Network, second: Network) -> bool:
+def given_away(first: Network, second: Network) -> bool:
     """Whether the two sums give the victim away."""
     assert first.session.id != second.session.id
-    assert exact(second)
-    assert first.total is not None
-    assert second.total is not None
-    left = first.total.copy()
-    kernels.ring_subtract(left, second.total)
-    kernels.ring_reduce(left, first.plan.ring)
-    return recovered(first, VICTIM, left)
+    return recovered(first, VICTIM, difference(first, second))
 
 
 def test_without_ledgers_the_difference_is_the_input() -> None:
     """Taken out: the ledgers, which come back empty."""
     first = first_session(1)
-    assert difference(first, second_session({}, 1))
+    assert given_away(first, second_session({}, 1))
 
 
 def test_without_the_rule_of_one_answer_it_is_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """The policy allows the round to be begun twice; taken out: that it is answered once."""
     without(monkeypatch, "one answer in a training round")
     first = first_session(2)
-    assert difference(first, second_session(first.disks, 2))
+    assert given_away(first, second_session(first.disks, 2))
 
 
 @pytest.mark.parametrize(("sessions", "error"), [(1, PolicyError), (2, SessionRefused)])
@@ -144,7 +127,7 @@ def test_two_sessions_at_once_without_the_rule_of_one_answer(
     without(monkeypatch, "one answer in a training round")
     first, second = answered_late(2)
     assert exact(first)
-    assert difference(first, second)
+    assert given_away(first, second)
 
 
 def test_with_it_the_one_that_is_late_gets_no_answer() -> None:

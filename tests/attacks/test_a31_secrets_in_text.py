@@ -1,4 +1,4 @@
-"""A18, A31: secrets that end up in a log.
+"""A31: secrets that end up in a log.
 
 Adversary: whoever reads the logs of clients and server. The worst of logs: at every step the repr
 and the text of the party, of what happened, and of everything of this library's that hangs on it.
@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from attacks.leaks import reachable, seeds_of, shows, shows_numbers
-from attacks.scenes import MALICIOUS, scenario_of
+from attacks.scenes import MALICIOUS, mounted, scenario_of
 from conformance.scenario import Scenario
 
 from secagg.audit.adversary import Network, Relay, Seen
+from secagg.audit.leaks import reachable, seeds_of, shows, shows_numbers
 from secagg.errors import InputError
 from secagg.kernels import MaskStream
 from secagg.protocol import Effect, Input, Record
@@ -161,6 +161,17 @@ def test_with_it_the_log_tells_nothing(
     assert bool(network.failures) == faulty
     assert len(text) > 10_000
     assert not found(network, scenario, text)
+
+
+@pytest.mark.parametrize("kind", ["secrets", "inputs"])
+def test_without_it_the_search_of_the_audit_finds_what_is_printed(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what, telling, _ = OUT[kind]
+    monkeypatch.setattr(what, "__repr__", telling)
+    outcome = mounted("A31", "secagg curious")
+    assert outcome.succeeded
+    assert outcome.evidence.endswith(str(kind == "inputs"))
 
 
 def test_a_mask_stream_does_not_print_its_key() -> None:

@@ -18,59 +18,25 @@ import pytest
 from attacks.checks import without
 from attacks.scenes import RING, network_of
 
-from secagg.audit.adversary import Accomplice, Cohort, Network
-from secagg.crypto.agreement import PrivateKey
+from secagg.audit.adversary import Cohort, Network
+from secagg.audit.attacks.chosen_graph import (
+    CORRUPT,
+    TRIES,
+    VICTIM,
+    around,
+    begun,
+    deal,
+    holding,
+    show,
+    try_keys,
+    try_rounds,
+)
 from secagg.errors import BeaconPassed, InconsistentCohort, VerificationError
 from secagg.protocols._masking.authenticated.messages import (
     CohortSignature,
     CommittedShares,
-    SignedKeys,
 )
-from secagg.types import Secret, client
-
-VICTIM = 3
-CORRUPT = (57, 58, 59)
-TRIES = 200
-
-
-def advertised() -> tuple[Network, Cohort]:
-    """Clients without a server; all have advertised keys, and the beacon is at round 200."""
-    network = network_of(RING, present=[client(number) for number in range(60)])
-    network.beacon_round = TRIES
-    network.run()
-    return network, Cohort(network)
-
-
-def around(cohort: Cohort, beacon_round: int, value: bytes) -> int:
-    """The corrupt neighbours of the victim."""
-    return len(set(CORRUPT) & set(cohort.neighbours(VICTIM, beacon_round, value)))
-
-
-def show(network: Network, cohort: Cohort, beacon_round: int) -> None:
-    for who in network.clients:
-        network.tell(who, cohort.root(who.number, beacon_round))
-
-
-def deal(network: Network, cohort: Cohort, beacon_round: int) -> None:
-    """The books to all, and to the corrupt what was dealt to them."""
-    value = network.beacon(beacon_round)
-    for who in network.clients:
-        network.tell(who, cohort.book(who.number, beacon_round, value))
-    everybody = {who.number for who in network.clients}
-    for number in CORRUPT:
-        network.tell(client(number), cohort.bundle(number, beacon_round, value, everybody))
-
-
-def holding(network: Network) -> list[int]:
-    """The corrupt clients that have shares of the victim's seeds."""
-    return [n for n in CORRUPT if VICTIM in Accomplice(network, n).shares()]
-
-
-def try_rounds(network: Network, cohort: Cohort) -> int:
-    """The best of the rounds that have come."""
-    return max(
-        range(1, TRIES + 1), key=lambda number: around(cohort, number, network.beacon(number))
-    )
+from secagg.types import client
 
 
 def test_with_a_round_that_has_come_the_corrupt_are_the_victims_neighbours(
@@ -95,6 +61,11 @@ def test_nobody_signs_a_round_that_may_be_known() -> None:
         assert not [seen for seen in network.seen if isinstance(seen.message, CohortSignature)]
 
 
+def advertised() -> tuple[Network, Cohort]:
+    """Clients without a server; all have advertised keys, and the beacon is at round 200."""
+    return begun(network_of(RING, present=[client(number) for number in range(60)]))
+
+
 def signed_then_known() -> tuple[Network, Cohort, int]:
     """All signed an honest root and a round still to come, which then came."""
     network, cohort = advertised()
@@ -105,19 +76,6 @@ def signed_then_known() -> tuple[Network, Cohort, int]:
         network.beacon(named)
     network.beacon_round = named
     return network, cohort, named
-
-
-def try_keys(network: Network, named: int) -> Cohort:
-    """The best of the cohorts in which one corrupt client has another mask key."""
-    value, accomplice = network.beacon(named), Accomplice(network, CORRUPT[0])
-
-    def with_key(number: int) -> Cohort:
-        key = PrivateKey(Secret(number.to_bytes(32, "big")))
-        message = accomplice.advertise(mask=key.public)
-        assert isinstance(message, SignedKeys)
-        return Cohort(network, {CORRUPT[0]: message})
-
-    return with_key(max(range(TRIES), key=lambda number: around(with_key(number), named, value)))
 
 
 def test_with_keys_that_may_still_be_changed_the_corrupt_are_too(

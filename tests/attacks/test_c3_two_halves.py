@@ -13,16 +13,13 @@ curious.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import pytest
 from attacks.checks import without
 from attacks.scenes import RING, network_of
 
-from secagg import kernels
-from secagg.audit.adversary import Cohort, Network, ServerView, ask, recovered_sum
+from secagg.audit.adversary import Cohort, Network
+from secagg.audit.attacks.two_halves import FIRST, ROUNDS, SECOND, read_half, split
 from secagg.errors import CohortTooSmall, ShareBindingError
-from secagg.protocol import Fail
 from secagg.protocols._masking.authenticated.messages import (
     CohortSignature,
     CommittedBundle,
@@ -31,56 +28,15 @@ from secagg.protocols._masking.authenticated.messages import (
 )
 from secagg.types import client
 
-FIRST, SECOND = range(0, 60, 2), range(1, 60, 2)
-ROUNDS = {3: SECOND, 4: FIRST}
-"""What each half is told, at round 1 of the beacon. The first half is shown its graph last."""
 
-
-def split() -> tuple[Network, Cohort]:
+def halves() -> tuple[Network, Cohort]:
     """Both halves have signed, and dealt on the graph that they were shown."""
     network = network_of(RING, present=[client(number) for number in range(60)])
-    network.run()
-    cohort = Cohort(network)
-    for named, half in ROUNDS.items():
-        for number in half:
-            network.tell(client(number), cohort.root(number, named))
-    network.beacon_round = max(ROUNDS)
-    for named, half in ROUNDS.items():
-        for number in half:
-            network.tell(client(number), cohort.book(number, named, network.beacon(named)))
-    return network, cohort
-
-
-def relay_shares(network: Network, cohort: Cohort, among: Collection[int]) -> None:
-    """To each client what its neighbours in the same half dealt; `among` is one of the halves."""
-    (named,) = [named for named, half in ROUNDS.items() if half == among]
-    for number in among:
-        bundle = cohort.bundle(number, named, network.beacon(named), among)
-        network.tell(client(number), bundle)
-
-
-def read_half(network: Network, cohort: Cohort) -> tuple[bool, dict[int, Fail]]:
-    """Whether the sum over the first half is read, and who refused to be asked for it."""
-    relay_shares(network, cohort, FIRST)
-    there = [number for number in FIRST if client(number) not in network.failures]
-    refused = ask(network, dict.fromkeys(there, there), dealt=FIRST, padded=False)
-    view = ServerView.of(network)
-    if refused or len(there) < len(FIRST):
-        return False, refused
-    total = None
-    for number in there:
-        vector = view.strip(number, view.rebuild("self", number), {})
-        if total is None:
-            total = vector
-        else:
-            kernels.ring_add(total, vector)
-    assert total is not None
-    kernels.ring_reduce(total, view.plan.ring)
-    return recovered_sum(network, there, total), refused
+    return network, split(network)
 
 
 def test_each_half_signs_what_it_is_shown() -> None:
-    network, _ = split()
+    network, _ = halves()
     assert not network.failures
     signed = [seen for seen in network.seen if isinstance(seen.message, CohortSignature)]
     assert len(signed) == 60
@@ -90,7 +46,7 @@ def test_with_a_low_threshold_and_no_floor_the_sum_over_one_half_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     without(monkeypatch, "threshold on the ring", "survivor floor")
-    network, cohort = split()
+    network, cohort = halves()
     read, refused = read_half(network, cohort)
     assert not refused
     assert read
@@ -100,7 +56,7 @@ def test_with_a_low_threshold_the_floor_of_the_sum_stops_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     without(monkeypatch, "threshold on the ring")
-    network, cohort = split()
+    network, cohort = halves()
     read, refused = read_half(network, cohort)
     assert not read
     assert refused.keys() == set(FIRST)
@@ -114,7 +70,7 @@ def test_the_threshold_stops_it_before_anything_is_masked(
 ) -> None:
     """Here and there a client has enough neighbours of its half, and masks; none answers."""
     without(monkeypatch, *out)
-    network, cohort = split()
+    network, cohort = halves()
     read, refused = read_half(network, cohort)
     assert not read
     early = [n for n in FIRST if client(n) in network.failures and n not in refused]
@@ -131,7 +87,7 @@ def test_the_threshold_stops_it_before_anything_is_masked(
 
 def test_shares_of_the_other_half_do_not_fill_a_neighbourhood() -> None:
     """They were sealed and signed under another root: the server is caught with the first one."""
-    network, cohort = split()
+    network, cohort = halves()
     named, number = max(ROUNDS), FIRST[0]
     value = network.beacon(named)
     near = cohort.neighbours(number, named, value)

@@ -8,7 +8,16 @@ recovered is compared with the truth by `recovered` and its kin, and nowhere els
 
 from secagg.audit.adversary.accomplice import Accomplice
 from secagg.audit.adversary.cohort import Cohort
-from secagg.audit.adversary.dialect import Dialect, Row, commit, dialect_of, plan_of, rows_of
+from secagg.audit.adversary.dialect import (
+    CURIOUS,
+    MALICIOUS,
+    Dialect,
+    Row,
+    commit,
+    dialect_of,
+    plan_of,
+    rows_of,
+)
 from secagg.audit.adversary.honest import Honest
 from secagg.audit.adversary.impersonator import (
     Mask,
@@ -19,11 +28,21 @@ from secagg.audit.adversary.impersonator import (
 from secagg.audit.adversary.network import Network, Relay, Seen, as_sent
 from secagg.audit.adversary.seat import Disk
 from secagg.audit.adversary.survivors import ask, show_quorum, without_questions
-from secagg.audit.adversary.truth import exact, recovered, recovered_difference, recovered_sum
+from secagg.audit.adversary.truth import (
+    carried,
+    exact,
+    recovered,
+    recovered_difference,
+    recovered_from_two,
+    recovered_part,
+    recovered_sum,
+)
 from secagg.audit.adversary.view import KINDS, Kind, ServerView
 
 __all__ = [
+    "CURIOUS",
     "KINDS",
+    "MALICIOUS",
     "Accomplice",
     "Cohort",
     "Dialect",
@@ -39,6 +58,7 @@ __all__ = [
     "all_but",
     "as_sent",
     "ask",
+    "carried",
     "commit",
     "dialect_of",
     "exact",
@@ -47,6 +67,8 @@ __all__ = [
     "plan_of",
     "recovered",
     "recovered_difference",
+    "recovered_from_two",
+    "recovered_part",
     "recovered_sum",
     "rows_of",
     "show_quorum",

@@ -51,7 +51,9 @@ VOCABULARY: Final = frozenset(
         "Done",
         "Fail",
         "Level",
+        "Protocol",
         "Send",
+        "Validity",
         "model_digest",
     )
 )

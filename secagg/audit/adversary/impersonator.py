@@ -22,6 +22,8 @@ from secagg.protocol import Level
 from secagg.protocol.cohort import encode_bitmap
 from secagg.protocols._masking.authenticated import statements
 from secagg.protocols._masking.authenticated.messages import (
+    ROUND_BYTES,
+    CohortRoot,
     CommittedBundle,
     SignedKeyBook,
     SignedKeys,
@@ -33,6 +35,8 @@ from secagg.types import PartyId, RingVector, Secret, client
 from secagg.wire import Message
 
 FORGED = bytes(SIGNATURE_BYTES)
+NAMED_ROUND = 5
+"""Of the beacon, where there is one: still to come when a session begins."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ class Impersonation:
         self.network, self.victim, self.masks = network, victim, masks
         self.numbers = sorted(masks)
         self._plan, self._dialect = plan_of(network.session), dialect_of(network.plan)
+        self._offered = network.protocol.at(self._plan.task.level).messages
 
     def open_input(self) -> RingVector:
         """The victim's input, from its own frames.
@@ -92,6 +97,9 @@ class Impersonation:
             RemoteProtocolError: what the victim refused.
         """
         self.network.run()
+        if CohortRoot in self._offered:
+            self._tell(self._root())
+            self.network.beacon_round = NAMED_ROUND
         self._tell(self._book())
         rows = self._dealt_by_victim()
         self._tell(self._bundle(rows))
@@ -119,22 +127,36 @@ class Impersonation:
             root = cohort_root([(n, *keys[n]) for n in sorted(keys)])
             return KeyBook(cohort, root, b"", numbers, column)
         (own,) = (m for m in self.network.said(self.victim) if isinstance(m, SignedKeys))
+        drawn = CohortRoot in self._offered
+        return SignedKeyBook(
+            cohort=cohort,
+            cohort_root=self._tree().root,
+            beacon=self.network.beacon(NAMED_ROUND) if drawn else b"",
+            neighbours=numbers,
+            keys=column,
+            models=b"".join(self.masks[n].model or own.model_digest for n in self.numbers),
+            signatures=b"".join(self.masks[n].signature for n in self.numbers),
+            paths=b"",
+        )
+
+    def _root(self) -> CohortRoot:
+        """What the victim is shown where the graph is drawn from a beacon."""
+        numbers = sorted(self._view().keys)
+        tree, cohort = self._tree(), encode_bitmap(self._plan.task.clients, numbers)
+        path = tree.path(numbers.index(self.victim.number))
+        return CohortRoot(cohort, tree.root, path, NAMED_ROUND.to_bytes(ROUND_BYTES, "little"))
+
+    def _tree(self) -> MerkleTree:
+        """Over everybody's keys, as they are signed, or not."""
+        keys = self._view().keys
+        (own,) = (m for m in self.network.said(self.victim) if isinstance(m, SignedKeys))
         signatures = {n: mask.signature for n, mask in self.masks.items()}
         signatures[self.victim.number] = own.signature
         leaves = [
             statements.keys_leaf(client(n), PublicKeys(*keys[n]), signatures[n])
             for n in sorted(keys)
         ]
-        return SignedKeyBook(
-            cohort=cohort,
-            cohort_root=MerkleTree(padded(leaves)).root,
-            beacon=b"",
-            neighbours=numbers,
-            keys=column,
-            models=b"".join(self.masks[n].model or own.model_digest for n in self.numbers),
-            signatures=b"".join(signatures[n] for n in self.numbers),
-            paths=b"",
-        )
+        return MerkleTree(padded(leaves))
 
     def _dealt_by_victim(self) -> dict[int, bytes]:
         sealed = self._view().sealed[self.victim.number]

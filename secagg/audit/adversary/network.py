@@ -31,7 +31,7 @@ from secagg.protocol import (
     Session,
 )
 from secagg.runner.seat import needs_ledger
-from secagg.types import SERVER, PartyId, RingVector, Rng
+from secagg.types import ENCLAVE, SERVER, PartyId, RingVector, Rng
 from secagg.wire import Envelope, Frame, Message
 
 
@@ -165,16 +165,22 @@ class Network:
         self.begin()
         self.pump()
 
+    @property
+    def collector(self) -> PartyId:
+        """Who waits for the clients' vectors: the server, or the enclave."""
+        return SERVER if SERVER in self._seats else ENCLAVE
+
     def deadline(self) -> None:
-        """The server waits no longer."""
-        seat = self._seats[SERVER]
-        self._act(SERVER, seat.handle(Deadline(seat.party.phase), SERVER))
+        """The collector waits no longer."""
+        who = self.collector
+        seat = self._seats[who]
+        self._act(who, seat.handle(Deadline(seat.party.phase), who))
         self.pump()
 
     def finish(self) -> None:
-        """Run, and let deadlines pass until the server has ended."""
+        """Run, and let deadlines pass until the collector has ended."""
         self.run()
-        while not self._seats[SERVER].party.ended:
+        while not self._seats[self.collector].party.ended:
             self.deadline()
 
     def post(self, sender: PartyId, recipient: PartyId, message: Message) -> None:
