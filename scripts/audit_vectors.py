@@ -54,7 +54,7 @@ def shamir_vectors() -> list[dict[str, Any]]:
 
 
 def secagg_vectors() -> list[dict[str, Any]]:
-    """Two clients' masks from their seeds: key pairs, the agreed secret, streams, masked vectors."""
+    """Two clients' masks from their seeds: key pairs, agreed secret, streams, masked vectors."""
     found = []
     for key_bits in (128, 256):
         for bits in (8, 20, 32, 61):
@@ -92,7 +92,10 @@ def secagg_vector(key_bits: int, bits: int) -> dict[str, Any]:
     for n in numbers:
         peer = high if n == low else low
         vector = np.array(
-            [int.from_bytes(seed(f"input {n} {j}")[:8], "little") & ring.mask for j in range(LENGTH)],
+            [
+                int.from_bytes(seed(f"input {n} {j}")[:8], "little") & ring.mask
+                for j in range(LENGTH)
+            ],
             dtype=ring.dtype,
         )
         vectors[n] = [int(value) for value in vector]

@@ -366,6 +366,10 @@ class CannotTell(SecaggError):
         self.reason = reason
 
 
+class DoesNotArise(CannotTell):
+    """A question of an audit that makes no sense for its target, which has no such thing."""
+
+
 class AdapterFailed(CannotTell):
     """An adapter crashed, hung, or answered what is no answer: nothing is known of its target."""
 

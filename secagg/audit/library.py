@@ -6,6 +6,7 @@ read on its way. Questions that only a lying server asks go through `secagg.audi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -21,7 +22,7 @@ from secagg.crypto import kdf
 from secagg.crypto.aead import NONCE_BYTES
 from secagg.crypto.prg import mask_stream
 from secagg.crypto.rng import SEED_BYTES, StreamRng
-from secagg.errors import CannotTell, DecodeError, ParameterError, SecaggError
+from secagg.errors import CannotTell, DecodeError, DoesNotArise, ParameterError, SecaggError
 from secagg.protocol import Identities, Level, Plan, Protocol, Session, Task
 from secagg.protocols._masking.messages import SEALED_SHARES_BYTES
 from secagg.protocols._masking.plan import MaskingPlan
@@ -155,7 +156,7 @@ class ProtocolSubject(Subject):
         ordered = sorted(one for one in seen if isinstance(one.message, self._upload))
         tails = [one.message.tail for one in ordered]  # type: ignore[attr-defined]
         length = plan.task.length
-        if {"HPKE", "AES-256-GCM"} <= set(plan.suite.split("/")):
+        if plan.suite.startswith("HPKE"):
             rows = [np.frombuffer(tail, dtype=np.uint8) for tail in tails]
             return {"bits": 8, "masked": np.stack(rows), "aligned": False}
         if all(tail.nbytes == plan.ring.packed_size(length) for tail in tails):
@@ -171,7 +172,7 @@ class ProtocolSubject(Subject):
         """Self masks, as `secagg.crypto.prg` and the kernels make them."""
         plan = self.plan(8, length, 1)
         if not isinstance(plan, MaskingPlan):
-            raise CannotTell(f"{self.protocol.name} has no masks")
+            raise DoesNotArise(f"{self.protocol.name} has no masks")
         rng, ring = StreamRng(seed), Ring(bits)
         rows = []
         for number in range(count):
@@ -193,7 +194,7 @@ class ProtocolSubject(Subject):
         return np.stack(rows)
 
     def answers(self, clients: int, questions: Sequence[Question]) -> tuple[Answer, ...]:
-        """By asking on a network that the adversary runs; each question on top of the one before."""
+        """By asking on a network that the adversary runs, one question after the other."""
         network = self.network(clients)
         return tuple(self._answer(network, question) for question in questions)
 
@@ -201,11 +202,11 @@ class ProtocolSubject(Subject):
         """A session up to where survivors are asked for.
 
         Raises:
-            CannotTell: this protocol has no such question.
+            DoesNotArise: this protocol has no such question.
         """
         plan = self.plan(clients, length, 1)
         if not isinstance(plan, MaskingPlan):
-            raise CannotTell(f"{self.protocol.name} asks its clients for no shares")
+            raise DoesNotArise(f"{self.protocol.name} asks its clients for no shares")
         rng = StreamRng(seed)
         session, identities = self.identities(Session.fresh(plan, rng), rng)
         zeros = {who: np.zeros(length, dtype=plan.ring.dtype) for who in plan.task.clients}
@@ -301,14 +302,16 @@ def _sizes(seen: Sequence[Sent]) -> dict[str, tuple[int, ...]]:
 
 
 def _tokens(seen: Sequence[Sent]) -> dict[str, tuple[bytes, ...]]:
-    """Every field of a client's messages, and the nonce of every sealed row."""
+    """Every field of a client's messages, its vector's as a digest, and nonces of sealed rows."""
     found: dict[str, list[bytes]] = {}
     for one in _of_clients(seen):
         name = type(one.message).__name__
         for part in one.message.__struct_fields__:
             value = getattr(one.message, part)
-            if part in PUBLIC_FIELDS or part == "tail":
+            if part in PUBLIC_FIELDS:
                 continue
+            if part == "tail":
+                value = hashlib.sha256(value).digest()
             if isinstance(value, bytes) and len(value) >= LEAST_TOKEN:
                 found.setdefault(f"{name}.{part}", []).append(value)
             if part == "sealed" and isinstance(value, bytes):

@@ -53,21 +53,21 @@ class Settings:
 
 
 Judge: TypeAlias = Callable[[Subject, Settings], Judgement]
-Needs: TypeAlias = Callable[[Guarantees], bool]
-"""Whether such guarantees promise what a check is about."""
+Needs: TypeAlias = Callable[[Guarantees, Subject], bool]
+"""Whether such guarantees, of this target, promise what a check is about."""
 
 
-def always(guarantees: Guarantees) -> bool:
+def always(guarantees: Guarantees, subject: Subject) -> bool:
     """Whoever aggregates promises this."""
     return True
 
 
-def private(guarantees: Guarantees) -> bool:
+def private(guarantees: Guarantees, subject: Subject) -> bool:
     """Where a server that follows the protocol is to learn the sum only."""
     return guarantees.adversary.at_least(Adversary.CURIOUS_SERVER)
 
 
-def against_lies(guarantees: Guarantees) -> bool:
+def against_lies(guarantees: Guarantees, subject: Subject) -> bool:
     """Where a server that lies is withstood."""
     return guarantees.adversary.at_least(Adversary.LYING_SERVER)
 

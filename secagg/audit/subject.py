@@ -6,7 +6,6 @@ one cannot answer raises `CannotTell`, and the check that asked is inconclusive.
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -92,7 +91,7 @@ Answer: TypeAlias = tuple[tuple[int, str], ...] | None
 refused."""
 
 
-class Subject(ABC):
+class Subject:
     """What is audited.
 
     Attributes:

@@ -115,9 +115,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     def finding(self) -> bool:
         """A failure of what was promised or demanded, and not waived."""
         return (
-            self.verdict is Verdict.FAIL
-            and self.scope is not Scope.OUTSIDE
-            and self.waived is None
+            self.verdict is Verdict.FAIL and self.scope is not Scope.OUTSIDE and self.waived is None
         )
 
     @property

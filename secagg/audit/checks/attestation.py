@@ -1,4 +1,4 @@
-"""Does a client seal its vector to anything but the code that it trusts?
+"""Whether a client seals its vector to anything but the code that it trusts.
 
 The evidence is SIMULATED, so this shows how evidence is checked, never that hardware is there.
 """

@@ -1,4 +1,4 @@
-"""Is the released sum the sum of those that it names, whoever vanishes?"""
+"""Whether the released sum is that of those that it names, whoever vanishes."""
 
 from __future__ import annotations
 

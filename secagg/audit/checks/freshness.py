@@ -1,4 +1,4 @@
-"""Is anything used twice that must be used once, and can anything be guessed?"""
+"""Whether anything is used twice that must be used once, or can be guessed."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ def _masks(subject: Subject, settings: Settings) -> Judgement:
         request = Request(given, inputs.BITS, settings.draw(f"fresh {number}"))
         facts = subject.session(request)
         if facts.masked is None:
-            return beside(ENCRYPTED) if facts.key_holders is not None else undecided(
-                "the target shows no masked vectors"
+            return (
+                beside(ENCRYPTED)
+                if facts.key_holders is not None
+                else undecided("the target shows no masked vectors")
             )
         if facts.masked.dtype.kind == "f":
             return undecided("masked vectors that are no integers: see masks.integers")
@@ -46,7 +48,9 @@ def _masks(subject: Subject, settings: Settings) -> Judgement:
         moved = (seen[2] - seen[0] - (other - values)) & ring
         same = float(np.mean(moved == 0))
         if same > REPEATS:
-            return failed(f"of two sessions {same:.0%} of the masked values differ as the inputs do")
+            return failed(
+                f"two sessions: {same:.0%} of the masked values differ as the inputs do"
+            )
     return passed(f"three sessions; {repeated:.2%} of the values are equal, by chance")
 
 

@@ -1,4 +1,4 @@
-"""Who can open a single client's vector?"""
+"""Who can open a single client's vector."""
 
 from __future__ import annotations
 

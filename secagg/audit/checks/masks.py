@@ -1,4 +1,4 @@
-"""Does what the server gets in place of a vector say anything about the vector?"""
+"""Whether what the server gets in place of a vector says anything about the vector."""
 
 from __future__ import annotations
 
@@ -45,8 +45,10 @@ def _nothing(subject: Subject, settings: Settings) -> Judgement | None:
     """The verdict where there is nothing to look at, by a session of one element."""
     facts = _held(subject, settings, inputs.constant(settings, 1, 0), "probe", inputs.BITS)
     if facts.masked is None:
-        return beside(ENCRYPTED) if facts.key_holders is not None else undecided(
-            "the target shows no masked vectors"
+        return (
+            beside(ENCRYPTED)
+            if facts.key_holders is not None
+            else undecided("the target shows no masked vectors")
         )
     return None
 
@@ -137,9 +139,7 @@ def _independent(subject: Subject, settings: Settings) -> Judgement:
         if first.aligned and first.masked.shape == drawn.shape:
             found.append(correlation(drawn, first.masked.astype(np.float64), rate))
         for measure in found:
-            if worst is None or measure.value / measure.threshold > (
-                worst.value / worst.threshold
-            ):
+            if worst is None or measure.value / measure.threshold > (worst.value / worst.threshold):
                 worst = measure
     return _judged(worst, settings, "masked values of random and of constant inputs")
 
@@ -152,7 +152,7 @@ def _complexity(subject: Subject, settings: Settings) -> Judgement:
         zeros = inputs.constant(settings, SEQUENCE, 0)
         facts = _held(subject, settings, zeros, f"complexity {repetition}", WIDE)
         assert facts.masked is not None  # noqa: S101
-        row = facts.masked[0]
+        row = facts.masked[0][:SEQUENCE]
         whole = np.floor(row).astype(np.int64) if row.dtype.kind == "f" else row
         found.append(complexity((whole & whole.dtype.type(1)).astype(np.uint8), settings.each))
     worst = min(found, key=lambda one: one.value - one.threshold)

@@ -1,4 +1,4 @@
-"""Is what runs here made from the source that it claims, and does the source leak by its timing?
+"""Whether what runs here is the source that it claims to be, and whether that leaks by timing.
 
 Both need a checkout (`--source`): an installation has neither the C sources nor their tests.
 """
@@ -76,7 +76,9 @@ def _constant_time(subject: Subject, settings: Settings) -> Judgement:
         done = _call((*quiet, str(program)))
     shown = done.stdout.strip().splitlines()
     if done.returncode:
-        return failed(f"secagg_ct ended with {done.returncode}: {shown[-1] if shown else 'no word'}")
+        return failed(
+            f"secagg_ct ended with {done.returncode}: {''.join(shown[-1:])}"
+        )
     return passed(f"no branch and no index on a secret, of {len(shown)} reports of secagg_ct")
 
 

@@ -1,4 +1,4 @@
-"""Does a client ever give both kinds of share of one peer?"""
+"""Whether a client ever gives both kinds of share of one peer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from secagg.audit.registry import Check, Settings, private
 from secagg.audit.subject import Answer, Question, Subject
-from secagg.audit.verdicts import Judgement, Severity, beside, failed, passed
+from secagg.audit.verdicts import Judgement, Severity, failed, passed
 from secagg.errors import AdapterFailed, CannotTell
 
 
@@ -20,14 +20,7 @@ def _both(answers: tuple[Answer, ...]) -> set[int]:
 
 
 def _asked(subject: Subject, settings: Settings, *questions: Question) -> Judgement:
-    try:
-        answers = subject.answers(settings.clients, questions)
-    except AdapterFailed:
-        raise
-    except CannotTell as reason:
-        if subject.kind == "protocol":
-            return beside(str(reason))
-        raise
+    answers = subject.answers(settings.clients, questions)
     if len(answers) != len(questions):
         raise AdapterFailed(f"expected {len(questions)} answers, got {len(answers)}")
     if exposed := _both(answers):

@@ -1,4 +1,4 @@
-"""Is a message that its sender did not sign ever taken, and can clients be told different tales?"""
+"""Whether what its sender did not sign is ever taken, and clients can be told different tales."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from secagg.audit.adversary import ask
+from secagg.audit.adversary import Network, ServerView, ask
 from secagg.audit.checks import inputs
 from secagg.audit.library import ProtocolSubject, from_ring, to_ring
 from secagg.audit.registry import Check, Settings, against_lies
@@ -40,7 +40,7 @@ def _flipped(value: bytes | memoryview) -> bytes | memoryview:
 def _session_with(
     subject: ProtocolSubject, settings: Settings, message: type[Message], part: str
 ) -> tuple[Outcome, str]:
-    """A session in which one field of client 0 is changed on its way; what is wrong with its sum."""
+    """A session with one field of client 0 changed on its way; what is wrong with its sum."""
     rng = settings.rng(f"signatures {message.__name__}.{part}")
     plan = subject.plan(settings.clients, LENGTH, inputs.bound(settings))
     session, identities = subject.identities(Session.fresh(plan, rng), rng)
@@ -90,30 +90,34 @@ def _messages(subject: Subject, settings: Settings) -> Judgement:
 
 def _survivors(subject: Subject, settings: Settings) -> Judgement:
     assert isinstance(subject, ProtocolSubject)  # noqa: S101
-    try:
-        network = subject.network(settings.clients, seed=settings.draw("survivors"))
-    except CannotTell as reason:
-        return beside(str(reason))
     everybody = tuple(range(settings.clients))
+    control = subject.network(settings.clients, seed=settings.draw("survivors"))
+    ask(control, dict.fromkeys(everybody, everybody), padded=False)
+    if not _answers(control):
+        raise CannotTell("nobody answered about one list either")
+    network = subject.network(settings.clients, seed=settings.draw("survivors"))
     half = settings.clients // 2
     told = {
-        number: everybody[:-1] if number < half else everybody[1:]
-        for number in everybody[1:-1]
+        number: everybody[:-1] if number < half else everybody[1:] for number in everybody[1:-1]
     }
     # Each is told of a sum that it is in, so nothing but the others can show it the other list.
     try:
         ask(network, told, padded=False)
     except SecaggError as error:
         return passed(f"two lists of survivors: {type(error).__name__}")
-    answered = [
-        {seen.sender.number < half}
-        for seen in network.seen
-        if isinstance(seen.message, UnmaskShares | SignedAnswer)
-    ]
-    lists = set[bool]().union(*answered)
-    if len(lists) > 1:
+    answered = _answers(network)
+    if len({number < half for number in answered}) > 1:
         return failed(f"clients answered about two lists of survivors, {len(answered)} in all")
-    return passed(f"two lists of survivors: {len(answered)} answers, all about one list at most")
+    return passed(
+        f"two lists of survivors: {len(answered)} clients answered, {len(_answers(control))} where"
+        " there was one list"
+    )
+
+
+def _answers(network: Network) -> list[int]:
+    """The clients that gave shares."""
+    given = UnmaskShares | SignedAnswer
+    return [seen.sender.number for seen in network.seen if isinstance(seen.message, given)]
 
 
 def _digest(subject: Subject, settings: Settings) -> Judgement:
@@ -125,8 +129,6 @@ def _digest(subject: Subject, settings: Settings) -> Judgement:
     network = subject.network(settings.clients, seed=settings.draw("digest"))
     everybody = tuple(range(settings.clients))
     ask(network, dict.fromkeys(everybody, everybody), padded=False)
-    from secagg.audit.adversary import ServerView
-
     view, digests = ServerView.of(network), set[bytes]()
     for number, signature in view.signatures.items():
         told = view.survivors[number]

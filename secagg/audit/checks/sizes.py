@@ -1,4 +1,4 @@
-"""Does the size of a message, or what travels beside the vector, say anything about the input?"""
+"""Whether a message's size, or what travels beside the vector, says anything about the input."""
 
 from __future__ import annotations
 

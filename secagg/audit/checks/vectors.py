@@ -1,4 +1,4 @@
-"""Do the primitives of this installation give the answers that are known?
+"""Whether the primitives of this installation give the answers that are known.
 
 They are tried as the library uses them, on the machine and the kernels at hand. The files are in
 `secagg/audit/vectors`; SOURCE.md there says where each is from.
