@@ -43,7 +43,8 @@ def chosen(checks: Sequence[Check], words: Sequence[str], kind: Kind) -> tuple[C
     Raises:
         ParameterError: no check and no group is called so.
     """
-    known = {check.id for check in checks} | {check.group for check in checks} | {"claims"}
+    known = {check.id for check in checks} | {check.group for check in checks}
+    known |= {"claims", *(f"claims.{field}" for field in CLAIMS)}
     if unknown := [word for word in words if word not in known]:
         raise ParameterError(f"no such check: {', '.join(unknown)}; see secagg audit --list")
     if words:

@@ -17,7 +17,7 @@ import numpy as np
 from secagg import kernels
 from secagg.attestation import measure_installed
 from secagg.audit.adversary import Network, ServerView, ask, without_questions
-from secagg.audit.subject import Answer, Facts, Numbers, Question, Request, Subject, Values
+from secagg.audit.subject import ROLES, Answer, Facts, Numbers, Question, Request, Subject, Values
 from secagg.crypto import kdf
 from secagg.crypto.aead import NONCE_BYTES
 from secagg.crypto.prg import mask_stream
@@ -65,6 +65,11 @@ class ProtocolSubject(Subject):
         self.guarantees = self.offering.guarantees
         self.name = f"{protocol.name} at level {level}"
         self.title = protocol.title
+        others = [role.name.lower() for role in self.offering.roles if role is not Role.CLIENT]
+        self.roles = dict(ROLES) | {
+            "computing parties": ", ".join(("clients", *others)),
+            "result parties": others[0],
+        }
         uploads = [m for m in self.offering.messages if m.SENDER is Role.CLIENT]
         self._upload = next(m for m in uploads if "tail" in m.__struct_fields__)
         self._before = uploads.index(self._upload)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -86,6 +86,12 @@ class Question:
     dropped: tuple[int, ...]
 
 
+ROLES: Final[Mapping[str, str]] = {
+    "input parties": "clients",
+    "computing parties": "clients, server",
+    "result parties": "server",
+}
+
 Answer: TypeAlias = tuple[tuple[int, str], ...] | None
 """The shares that a client gave: whose, and whether of the "self" mask or the "mask" key. None: it
 refused."""
@@ -99,12 +105,14 @@ class Subject:
         name: by which it was asked for.
         title: one line.
         guarantees: what it promises; None if it says nothing.
+        roles: who gives input, computes and gets the result, in the words of ISO/IEC 4922-1.
     """
 
     kind: ClassVar[Kind]
     name: str
     title: str
     guarantees: Guarantees | None = None
+    roles: Mapping[str, str] = ROLES
 
     def session(self, request: Request) -> Facts:
         """Hold a session.

@@ -119,6 +119,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def let_pass(self) -> bool:
+        """A failure that the policy waives."""
+        return self.verdict is Verdict.FAIL and self.waived is not None
+
+    @property
     def undecided(self) -> bool:
         """Promised or demanded, and nobody knows."""
         return self.verdict is Verdict.INCONCLUSIVE and self.scope is not Scope.OUTSIDE
@@ -126,7 +131,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def beyond(self) -> bool:
         """What gets through where nothing was promised."""
-        return self.verdict is Verdict.FAIL and self.scope is Scope.OUTSIDE
+        return self.verdict is Verdict.FAIL and self.scope is Scope.OUTSIDE and self.waived is None
 
 
 def passed(evidence: str, measure: Measure | None = None) -> Judgement:

@@ -48,9 +48,7 @@ def _masks(subject: Subject, settings: Settings) -> Judgement:
         moved = (seen[2] - seen[0] - (other - values)) & ring
         same = float(np.mean(moved == 0))
         if same > REPEATS:
-            return failed(
-                f"two sessions: {same:.0%} of the masked values differ as the inputs do"
-            )
+            return failed(f"two sessions: {same:.0%} of the masked values differ as the inputs do")
     return passed(f"three sessions; {repeated:.2%} of the values are equal, by chance")
 
 

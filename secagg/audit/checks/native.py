@@ -76,9 +76,7 @@ def _constant_time(subject: Subject, settings: Settings) -> Judgement:
         done = _call((*quiet, str(program)))
     shown = done.stdout.strip().splitlines()
     if done.returncode:
-        return failed(
-            f"secagg_ct ended with {done.returncode}: {''.join(shown[-1:])}"
-        )
+        return failed(f"secagg_ct ended with {done.returncode}: {''.join(shown[-1:])}")
     return passed(f"no branch and no index on a secret, of {len(shown)} reports of secagg_ct")
 
 
