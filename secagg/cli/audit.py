@@ -196,6 +196,8 @@ def _check_target(
             "expected one target: --protocol NAME, --transcript PATH or --adapter MODULE:CLASS;"
             f" got {len(given)}"
         )
+    if adapter is not None and not all(adapter.partition(":")):
+        raise click.UsageError(f"--adapter: expected MODULE:CLASS, got {adapter!r}")
     if level is not None and name is None:
         raise click.UsageError("--level is of a protocol; to demand a level, use --policy")
 

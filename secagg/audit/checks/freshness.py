@@ -34,22 +34,26 @@ def _masks(subject: Subject, settings: Settings) -> Judgement:
                 if facts.key_holders is not None
                 else undecided("the target shows no masked vectors")
             )
-        if facts.masked.dtype.kind == "f":
-            return undecided("masked vectors that are no integers: see masks.integers")
         bits = facts.bits or bits
-        seen.append(facts.masked.astype(np.int64))
+        seen.append(facts.masked)
         if not facts.aligned:
             values = other  # what is sealed is compared as it is
-    ring = (1 << bits) - 1
-    repeated = float(np.mean((seen[0] & ring) == (seen[1] & ring)))
+    repeated = float(np.mean(seen[0] == seen[1]))
     if repeated > REPEATS:
         return failed(f"the same inputs twice: {repeated:.0%} of the masked values are the same")
     if seen[2].shape == values.shape:
-        moved = (seen[2] - seen[0] - (other - values)) & ring
-        same = float(np.mean(moved == 0))
+        same = _moved_alike(seen[0], seen[2], other - values, bits)
         if same > REPEATS:
             return failed(f"two sessions: {same:.0%} of the masked values differ as the inputs do")
     return passed(f"three sessions; {repeated:.2%} of the values are equal, by chance")
+
+
+def _moved_alike(first: Numbers, second: Numbers, inputs_moved: Numbers, bits: int) -> float:
+    """The part of the elements that differ as the inputs do."""
+    if first.dtype.kind == "f":
+        return float(np.mean(np.isclose(second - first, inputs_moved)))
+    apart = second.astype(np.uint64) - first.astype(np.uint64) - inputs_moved.astype(np.uint64)
+    return float(np.mean(apart & np.uint64((1 << bits) - 1) == 0))
 
 
 def _tokens(subject: Subject, settings: Settings) -> Judgement:

@@ -77,13 +77,17 @@ def _integers(subject: Subject, settings: Settings) -> Judgement:
 def cells_of(masked: Numbers, bits: int) -> tuple[Numbers, int]:
     """Values to count and how many there can be: of a wide ring the lowest bits.
 
-    Of numbers that are no integers, the lowest bits of their integral parts.
+    Of what is in no ring, the lowest bits of the integral parts.
     """
     counted = min(bits, inputs.BITS if bits > COUNTABLE else bits)
-    whole = np.floor(masked).astype(np.int64) if masked.dtype.kind == "f" else masked
+    whole = _whole(masked)
     if bits <= COUNTABLE and _in_ring(masked, bits):
         return whole, 1 << counted
     return (whole & whole.dtype.type((1 << counted) - 1)), 1 << counted
+
+
+def _whole(masked: Numbers) -> Numbers:
+    return np.floor(masked).astype(np.int64) if masked.dtype.kind == "f" else masked
 
 
 def _uniform(subject: Subject, settings: Settings) -> Judgement:
@@ -99,7 +103,11 @@ def _uniform(subject: Subject, settings: Settings) -> Judgement:
         ):
             facts = _held(subject, settings, values, f"uniform {name} {repetition}", inputs.BITS)
             assert facts.masked is not None  # noqa: S101
-            counted, cells = cells_of(facts.masked, facts.bits or inputs.BITS)
+            bits = facts.bits or inputs.BITS
+            counted, cells = cells_of(facts.masked, bits)
+            if not _in_ring(facts.masked, bits):
+                # Whatever their lowest bits are: these are not spread over any ring.
+                counted = np.full(counted.size, -1, dtype=np.int64)
             found = uniformity(counted, cells, rate)
             if worst is None or found.value / found.threshold > worst.value / worst.threshold:
                 worst = found
@@ -153,7 +161,7 @@ def _complexity(subject: Subject, settings: Settings) -> Judgement:
         facts = _held(subject, settings, zeros, f"complexity {repetition}", WIDE)
         assert facts.masked is not None  # noqa: S101
         row = facts.masked[0][:SEQUENCE]
-        whole = np.floor(row).astype(np.int64) if row.dtype.kind == "f" else row
+        whole = _whole(row)
         found.append(complexity((whole & whole.dtype.type(1)).astype(np.uint8), settings.each))
     worst = min(found, key=lambda one: one.value - one.threshold)
     return _judged(worst, settings, f"the low bits of {SEQUENCE} masked zeros of one client")

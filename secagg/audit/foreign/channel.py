@@ -17,6 +17,7 @@ from secagg.errors import AdapterFailed
 
 MAX_BYTES: Final = 1 << 28
 MAX_REASON: Final = 1000
+_WORD_BYTES: Final = 8
 LENGTH: Final = struct.Struct(">I")
 
 Text = Annotated[str, msgspec.Meta(max_length=MAX_REASON)]
@@ -178,11 +179,14 @@ def array(values: Numbers) -> Array:
 
     Raises:
         TypeError: numbers of another kind, or more than two dimensions.
+        AdapterFailed: too many.
     """
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
         raise TypeError(f"expected an array of numbers, got {type(values).__name__}")
     if values.ndim not in (1, 2):
         raise TypeError(f"expected one or two dimensions, got {values.ndim}")
+    if values.size * _WORD_BYTES > MAX_BYTES:
+        raise AdapterFailed(f"an answer has at most {MAX_BYTES} bytes, got {values.size} numbers")
     plain = values
     if plain.dtype.kind == "i":
         plain = plain.astype("<i8")

@@ -97,7 +97,11 @@ class AdapterSubject(Subject):
         self._lost = 0
         ready = self._start()
         self.name, self.title = f"{ready.name} ({target})", ready.title
-        self.guarantees = _guarantees(ready)
+        try:
+            self.guarantees = _guarantees(ready)
+        except AdapterFailed:
+            self.close()
+            raise
 
     def session(self, request: Request) -> Facts:
         """As the adapter holds it."""
@@ -140,7 +144,12 @@ class AdapterSubject(Subject):
             self._process = _Process(self._target, self._timeout)
         except OSError as error:
             raise AdapterFailed(f"the adapter's process did not start: {error}") from None
-        return self._answer(None, channel.Ready)
+        try:
+            return self._answer(None, channel.Ready)
+        except CannotTell as error:
+            self._lost += 1
+            self.close()
+            raise AdapterFailed(str(error)) from None
 
     def _ask(self, message: channel.Ask, kind: type[_Reply]) -> _Reply:
         if self._process is None:
@@ -152,7 +161,7 @@ class AdapterSubject(Subject):
         try:
             reply = self._process.ask(message)
         except AdapterFailed:
-            self._lost += 1
+            self._lost += message is not None
             self.close()
             raise
         match reply:
