@@ -21,6 +21,7 @@ from secagg.audit.verdicts import (
     beside,
     failed,
     passed,
+    printable,
     undecided,
 )
 from secagg.errors import CannotTell, DoesNotArise, ParameterError
@@ -90,7 +91,7 @@ def hold(
                 severity=check.severity,
                 scope=scope,
                 verdict=judgement.verdict,
-                evidence=judgement.evidence,
+                evidence=printable(judgement.evidence),
                 measure=judgement.measure,
                 waived=demanded.waive.get(check.id),
                 seconds=round(time.monotonic() - began, 3),

@@ -11,7 +11,7 @@ from secagg.audit.engine import weighed
 from secagg.audit.policy import CLAIMS, Policy, word_of
 from secagg.audit.registry import Settings
 from secagg.audit.subject import Subject
-from secagg.audit.verdicts import Result, Severity, Verdict
+from secagg.audit.verdicts import Result, Severity, Verdict, printable
 
 SCHEMA: Final = "secagg.audit/1"
 DISCLAIMER: Final = (
@@ -139,8 +139,8 @@ def target_of(subject: Subject) -> Target:
         }
     return Target(
         kind=subject.kind,
-        name=subject.name,
-        title=subject.title,
+        name=printable(subject.name),
+        title=printable(subject.title),
         promises=promises,
         roles=dict(subject.roles),
     )

@@ -134,6 +134,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return self.verdict is Verdict.FAIL and self.scope is Scope.OUTSIDE and self.waived is None
 
 
+def printable(text: str) -> str:
+    """The text without what a terminal, or a file of text, would take for something else.
+
+    It may be the words of an adapter, or of an exception that quotes it.
+    """
+    return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
+
+
 def passed(evidence: str, measure: Measure | None = None) -> Judgement:
     """It was tried, and held."""
     return Judgement(verdict=Verdict.PASS, evidence=evidence, measure=measure)

@@ -38,7 +38,7 @@ def _sum(subject: Subject, settings: Settings) -> Judgement:
             return failed(wrong)
         if facts.included != tuple(range(settings.clients)):
             return failed(f"of {settings.clients} clients {len(facts.included)} are in the sum")
-    return passed(f"{settings.seeds} sessions of {settings.clients} clients, {LENGTH} elements")
+    return passed(f"sessions: {settings.seeds}, of {settings.clients} clients, {LENGTH} elements")
 
 
 def _dropouts(subject: Subject, settings: Settings) -> Judgement:

@@ -63,13 +63,13 @@ def _groups(name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 
 def _counted(tries: Iterator[str]) -> Judgement:
     """A verdict from one word per answer: nothing where it is right, else what is wrong."""
-    wrong = [(number, word) for number, word in enumerate(tries) if number >= 0]
-    bad = [f"number {number}: {word}" for number, word in wrong if word]
+    words = list(tries)
+    bad = [f"number {number}: {word}" for number, word in enumerate(words) if word]
     if bad:
-        return failed(f"{len(bad)} of {len(wrong)} answers are wrong; {bad[0]}")
-    if not wrong:
+        return failed(f"{len(bad)} of {len(words)} answers are wrong; {bad[0]}")
+    if not words:
         raise CannotTell("the file has no known answers")
-    return passed(f"{len(wrong)} known answers")
+    return passed(f"known answers: {len(words)}")
 
 
 def _aes_ctr() -> Iterator[str]:

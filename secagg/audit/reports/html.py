@@ -26,7 +26,7 @@ dd { margin: 0; }
 .sum li { border: 1px solid var(--line); border-radius: .4rem; padding: .3rem .7rem; }
 details { border-top: 1px solid var(--line); }
 summary { cursor: pointer; display: grid; grid-template-columns: 9rem 13rem minmax(0, 1fr);
-  gap: 0 1rem; padding: .35rem 0; }
+  gap: 0 1rem; padding: .35rem 0; align-items: baseline; }
 .v { font-weight: 600; }
 .fail { color: var(--bad); } .inconclusive { color: var(--open); } .pass { color: var(--good); }
 .not-applicable, .beyond { color: var(--mute); }
