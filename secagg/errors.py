@@ -368,3 +368,23 @@ class AttackCheats(VerificationError):
     def __init__(self, findings: tuple[str, ...]) -> None:
         super().__init__("; ".join(findings))
         self.findings = findings
+
+
+class CannotTell(SecaggError):
+    """A question of an audit that its target does not answer. `reason` says why: never a pass."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class DoesNotArise(CannotTell):
+    """A question of an audit that makes no sense for its target, which has no such thing."""
+
+
+class AdapterFailed(CannotTell):
+    """An adapter crashed, hung, or answered what is no answer: nothing is known of its target."""
+
+
+class AuditPolicyRefused(ParameterError):
+    """A policy of an audit that cannot be read: too large, malformed, or of unknown words."""

@@ -16,6 +16,7 @@ from secagg.errors import ParameterError, RoundFailed, SecaggError
 
 VERBS: Final = {
     "attest": "The measurement that clients expect of a SIMULATED enclave.",
+    "audit": "Try to break a protocol, a transcript or a foreign implementation; says what it saw.",
     "compare": "Train once under every protocol and compare what it costs.",
     "doctor": "What this machine can run, and how to get what is missing.",
     "keygen": "Draw a long-term key pair.",

@@ -186,6 +186,31 @@ sessions = click.option(
     show_default=True,
     help="Rounds, one after the other, each with keys and inputs of its own.",
 )
+audited_protocol = click.option(
+    "--protocol",
+    "name",
+    metavar="NAME",
+    callback=lambda ctx, param, value: value if value is None else _name(ctx, param, value),
+    help="Audit this protocol.",
+)
+audited_level = click.option(
+    "--level",
+    type=click.Choice([str(level) for level in Level]),
+    help="Of the protocol: the server that must be withstood.  [default: curious]",
+)
+
+
+def written(*names: str, metavar: str = "FILE", text: str) -> Callable[[_Function], _Function]:
+    """An option for a file that is written beside the answer."""
+    return click.option(
+        *names,
+        type=click.Path(path_type=Path, dir_okay=False, writable=True),
+        metavar=metavar,
+        callback=_target,
+        help=text,
+    )
+
+
 quiet = click.option("-q", "--quiet", is_flag=True, help="No talk on stderr but errors.")
 
 

@@ -1,0 +1,36 @@
+"""All checks, in the order in which they are held."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from secagg.audit.checks import (
+    attestation,
+    cohort,
+    exactness,
+    freshness,
+    keys,
+    masks,
+    native,
+    shares,
+    signatures,
+    sizes,
+    transcript,
+    vectors,
+)
+from secagg.audit.registry import Check
+
+CHECKS: Final[tuple[Check, ...]] = (
+    *vectors.CHECKS,
+    *exactness.CHECKS,
+    *masks.CHECKS,
+    *sizes.CHECKS,
+    *freshness.CHECKS,
+    *keys.CHECKS,
+    *shares.CHECKS,
+    *cohort.CHECKS,
+    *signatures.CHECKS,
+    *attestation.CHECKS,
+    *native.CHECKS,
+    *transcript.CHECKS,
+)

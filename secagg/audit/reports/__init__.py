@@ -1,0 +1,1 @@
+"""An audit in the formats of other tools, and as a page. Each module has one `render`."""

@@ -1,0 +1,104 @@
+"""Whatever an adapter does, an audit goes on, and nothing that it does is a pass."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from secagg.audit.checks import CHECKS
+from secagg.audit.engine import chosen, hold
+from secagg.audit.foreign import AdapterSubject
+from secagg.audit.registry import Settings
+from secagg.audit.verdicts import Result, Verdict
+from secagg.errors import AdapterFailed
+from secagg.protocol import Adversary
+
+SETTINGS = Settings(timeout=20)
+FROM_SESSIONS = {
+    check.id
+    for check in CHECKS
+    if "adapter" in check.kinds
+    and check.id not in ("masks.whole-ring", "shares.at-once", "shares.in-turn")
+    and check.id not in ("floor.client", "fresh.seeds")
+}
+
+
+def audit(name: str, timeout: float = 20) -> dict[str, Result]:
+    subject = AdapterSubject(f"unit.audit.misbehaving:{name}", timeout)
+    try:
+        return {one.id: one for one in hold(subject, chosen(CHECKS, (), "adapter"), SETTINGS)}
+    finally:
+        subject.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("Crashes", "ended without an answer"),
+        ("Raises", "ZeroDivisionError: on purpose"),
+        ("Exits", "SystemExit"),
+        ("Shouts", "the adapter"),
+        ("AnswersAnything", "expected Facts, got dict"),
+        ("OtherShapes", "expected a sum of"),
+        ("NotFinite", "not finite"),
+        ("Strangers", "(0, 1, 99)"),
+        ("TooMuch", "at most 268435456 bytes"),
+    ],
+)
+def test_no_session_no_verdict(name: str, word: str) -> None:
+    results = audit(name)
+    found = {id_: results[id_] for id_ in FROM_SESSIONS}
+    assert {one.verdict for one in found.values()} == {Verdict.INCONCLUSIVE}
+    assert word in results["exactness.sum"].evidence
+    assert all(one.undecided for one in found.values())
+
+
+def test_one_that_hangs_is_given_up() -> None:
+    began = time.monotonic()
+    results = audit("Hangs", timeout=2)
+    # Three processes are lost; then nobody waits any more.
+    assert time.monotonic() - began < 30
+    assert {results[id_].verdict for id_ in FROM_SESSIONS} == {Verdict.INCONCLUSIVE}
+    assert "within 2 seconds" in results["exactness.sum"].evidence
+    assert "given up" in results["sizes.clear-values"].evidence
+
+
+def test_what_is_not_offered_is_inconclusive_with_the_reason() -> None:
+    results = audit("Silent")
+    for check in CHECKS:
+        if "adapter" in check.kinds:
+            assert results[check.id].verdict is Verdict.INCONCLUSIVE, check.id
+            assert "the adapter" in results[check.id].evidence
+            assert results[check.id].undecided
+
+
+def test_answers_of_other_kinds_are_none() -> None:
+    results = audit("AnswersAnything")
+    for id_ in ("masks.whole-ring", "shares.at-once", "shares.in-turn", "fresh.seeds"):
+        assert results[id_].verdict is Verdict.INCONCLUSIVE
+    assert audit("OtherShapes")["masks.whole-ring"].verdict is Verdict.INCONCLUSIVE
+
+
+def test_its_promises_are_its_own_words() -> None:
+    subject = AdapterSubject("unit.audit.misbehaving:Promises", 20)
+    subject.close()
+    assert subject.guarantees is not None
+    assert subject.guarantees.adversary is Adversary.LYING_SERVER
+
+
+@pytest.mark.parametrize(
+    ("target", "word"),
+    [
+        ("unit.audit.misbehaving:NoStart", "RuntimeError: no start"),
+        ("unit.audit.misbehaving:BadName", "spoke nonsense"),
+        ("unit.audit.misbehaving:Missing", "AttributeError"),
+        ("unit.audit.misbehaving:np", "no subclass"),
+        ("unit.audit.nowhere:Missing", "ModuleNotFoundError"),
+        ("os:getcwd", "no subclass"),
+        ("missing-colon", "module:Class"),
+    ],
+)
+def test_what_is_no_adapter_does_not_start(target: str, word: str) -> None:
+    with pytest.raises(AdapterFailed, match=word):
+        AdapterSubject(target, 20)
