@@ -41,6 +41,7 @@ class Conversation:
 
     Attributes:
         keys: by client, of whoever advertised any.
+        authentic: whose signatures on their keys are valid.
         cohort_root: over them, once a client was shown one.
         transcript: once the keys are fixed.
         dealers: who dealt shares.
@@ -55,6 +56,7 @@ class Conversation:
         assert isinstance(session.plan, MaskingPlan)  # noqa: S101
         self.plan: MaskingPlan = session.plan
         self.keys: dict[int, lines.KeysLine] = {}
+        self.authentic: set[int] = set()
         self.cohort_root = b""
         self.transcript = b""
         self.dealers: set[int] = set()
@@ -102,7 +104,8 @@ class Conversation:
         self._expect(fresh, KEYS, f"{who} advertises a key that is taken", place)
         self._taken.update(keys)
         statement = statements.keys_statement(session.id, who, model, keys)
-        self._check(line.client, line.signature, statements.KEYS, statement, KEYS, place)
+        if self._check(line.client, line.signature, statements.KEYS, statement, KEYS, place):
+            self.authentic.add(line.client)
         self.keys[line.client] = line
         return messages.SignedKeys(model, *keys, bytes.fromhex(line.signature))
 

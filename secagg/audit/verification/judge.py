@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import BinaryIO, Final
 
 import msgspec
 
 from secagg.audit.verification import conversation as talk
+from secagg.audit.verification.case import LOG, Case
 from secagg.audit.verification.conversation import Conversation
-from secagg.audit.verification.opening import SESSION, Anchor, judge_roster, open_session
+from secagg.audit.verification.opening import SESSION, Anchor, judge_roster
 from secagg.audit.verification.receipts import Logged, ReceiptJudge
-from secagg.audit.verification.verdicts import Findings, Standing, Verdict, uncheckable
+from secagg.audit.verification.verdicts import Standing, Verdict, uncheckable
 from secagg.crypto import signing
 from secagg.crypto.merkle import root_of_path
 from secagg.enrolment import fingerprint
-from secagg.errors import RecordRefused, VerificationError
+from secagg.errors import VerificationError
 from secagg.protocol import Session
-from secagg.record.frontier import Frontier
 from secagg.record.lines import (
     HEAD_CONTEXT,
-    NOTHING_BEFORE,
-    ORDER,
-    EndLine,
     HeadLine,
-    Line,
-    MemberLine,
-    MessageLine,
-    SessionLine,
-    kind_of,
     leaf_hash,
 )
-from secagg.record.reader import Place, PlacedLine, read_record
+from secagg.record.reader import read_record
 from secagg.record.receipt import Receipt
 from secagg.record.recorder import head_statement
 
-LOG: Final = "log"
 HEAD: Final = "signature of the server"
 RESULT: Final = "result"
 INCLUSION: Final = "inclusion"
@@ -135,152 +125,54 @@ def verify(file: BinaryIO, anchor: Anchor, receipts: Sequence[Receipt] = ()) -> 
     Raises:
         RecordRefused: it cannot be read to its end: the place is named. Nothing is said of it then.
     """
-    case = _Case(anchor, receipts)
+    case = Case({receipt.client for receipt in receipts})
     for placed in read_record(file):
         case.take(placed)
-    return case.close()
+    return _Judge(case, anchor, receipts).verification()
 
 
-class _Case:
-    """A record as far as it was read."""
+class _Judge:
+    """What a record comes to.
 
-    def __init__(self, anchor: Anchor, receipts: Sequence[Receipt]) -> None:
-        self._anchor, self._receipts = anchor, receipts
-        self._findings = Findings()
-        self._kept_by = {receipt.client for receipt in receipts}
-        self._state, self._size = hashlib.sha256(), 0
-        self._tree, self._lines = Frontier(), 0
-        self._previous, self._kind, self._place = NOTHING_BEFORE, 0, Place(1, 0)
-        self._first: SessionLine | None = None
-        self._members: list[MemberLine] = []
-        self._numbers: set[int] = set()
-        self._opened = False
-        self._session: Session | None = None
-        self._talk: Conversation | None = None
-        self._noted: set[tuple[type[Line], int]] = set()
-        self._log: dict[tuple[int, str], Logged] = {}
-        self._end: EndLine | None = None
-        self._head: HeadLine | None = None
+    Args:
+        case: read to its end.
+        anchor: what the verifier believes.
+        receipts: of clients.
+    """
 
-    def take(self, placed: PlacedLine) -> None:
-        """The next line."""
-        place, data, line = placed
-        self._state.update(data + b"\n")
-        self._size += len(data) + 1
-        self._lines, self._place = self._lines + 1, place
-        if line.previous != self._previous:
-            self._wrong(
-                LOG, f"the line before has digest {self._previous}, not {line.previous}", place
-            )
-        leaf = leaf_hash(data)
-        self._previous = leaf.hex()
-        wanted = isinstance(line, MessageLine) and line.client in self._kept_by
-        if not isinstance(line, HeadLine):
-            self._tree.add(leaf, wanted=wanted)
-        if not isinstance(line, SessionLine | MemberLine):
-            self._open()
-        if self._in_order(line, place):
-            self._judge(line, place, data)
+    def __init__(self, case: Case, anchor: Anchor, receipts: Sequence[Receipt]) -> None:
+        self._case, self._anchor, self._receipts = case, anchor, receipts
+        self._closed, self._findings = case.close(), case.findings
 
-    def close(self) -> Verification:
-        """The verdicts, after the last line.
-
-        Raises:
-            RecordRefused: the head of the log is missing.
-        """
-        head, first, size = self._head, self._first, self._tree.size
-        if head is None or first is None:
-            raise RecordRefused(f"truncated: no head after {self._lines} lines", self._place)
-        root, paths = self._tree.close()
-        if (head.size, head.root) != (size, root.hex()):
-            self._wrong(
-                LOG,
-                f"{size} lines have root {root.hex()}, the head says {head.size} and {head.root}",
-                self._place,
-            )
-        if self._end is None:
-            self._wrong(talk.ORDER, "no line says what the session came to", self._place)
+    def verification(self) -> Verification:
+        """All that was found."""
+        case, (first, _, size, root, paths) = self._case, self._closed
         proofs = [
             _proof(number, message, logged, paths[logged.leaf_index], size)
-            for (number, message), logged in sorted(self._log.items())
-            if logged.leaf_index in paths
+            for (number, message), logged in sorted(case.log.items())
         ]
         return Verification(
-            session=None if self._session is None else self._session.id.hex(),
+            session=None if case.session is None else case.session.id.hex(),
             protocol=first.protocol,
             job=first.job,
             training_round=first.training_round,
-            sha256=self._state.hexdigest(),
-            bytes=self._size,
-            lines=self._lines,
+            sha256=case.sha256,
+            bytes=case.size,
+            lines=case.lines,
             root=root.hex(),
-            outcome=None if self._end is None else self._end.outcome,
-            verdicts=list(self._verdicts(head, root, proofs)),
+            outcome=None if case.end is None else case.end.outcome,
+            verdicts=list(self._verdicts(proofs)),
             proofs=proofs,
         )
 
-    def _in_order(self, line: Line, place: Place) -> bool:
-        """Whether a line may stand here. No others are kept, however many come."""
-        if isinstance(line, MessageLine) and line.client not in self._numbers:
-            self._wrong(talk.ORDER, f"client {line.client} is no member of the roster", place)
-            return False
-        kind = ORDER.index(type(line))
-        once = (type(line), line.client if isinstance(line, MessageLine) else 0)
-        second = once in self._noted and not isinstance(line, MemberLine)
-        self._noted.add(once)
-        if second or kind < self._kind:
-            what = "a second line" if second else "expected no more lines"
-            self._wrong(talk.ORDER, f"{what} of kind {kind_of(line)}", place)
-            return False
-        self._kind = kind
-        return True
-
-    def _judge(self, line: Line, place: Place, data: bytes) -> None:
-        if isinstance(line, SessionLine):
-            self._first = line
-        elif isinstance(line, MemberLine):
-            self._enrol(line, place)
-        elif isinstance(line, MessageLine):
-            if line.client in self._kept_by:
-                logged = Logged(line, place, self._tree.size - 1, data)
-                self._log[line.client, kind_of(line)] = logged
-            if self._talk is not None:
-                self._talk.take(line, place)
-        elif isinstance(line, EndLine):
-            self._end = line
-        elif isinstance(line, HeadLine):
-            self._head = line
-
-    def _enrol(self, line: MemberLine, place: Place) -> None:
-        expected = 0 if self._first is None else self._first.members
-        if line.number in self._numbers or len(self._members) == expected:
-            self._wrong(SESSION, f"client {line.number} is one member too many", place)
-            return
-        self._numbers.add(line.number)
-        self._members.append(line)
-
-    def _open(self) -> None:
-        first = self._first
-        if self._opened or first is None:
-            return
-        self._opened = True
-        place = Place(1, 0)
-        if (got := len(self._members)) != first.members:
-            self._wrong(SESSION, f"expected {first.members} members, got {got}", place)
-        self._session = open_session(first, self._members, place, self._findings)
-        if self._session is not None:
-            self._talk = Conversation(self._session, self._findings)
-
-    # What it comes to.
-
-    def _verdicts(self, head: HeadLine, root: bytes, proofs: list[Proof]) -> Iterator[Verdict]:
-        found = self._findings
+    def _verdicts(self, proofs: list[Proof]) -> Iterator[Verdict]:
+        found, (_, head, size, root, _) = self._findings, self._closed
         yield from found.verdicts(
             LOG,
             Standing.CONSISTENT,
-            f"{self._tree.size} lines, each names the one before, under root {root.hex()}",
+            f"{size} lines, each names the one before, under root {root.hex()}",
         )
-        session, said = self._session, self._talk
+        session, said = self._case.session, self._case.talk
         if session is None or said is None:
             yield from found.verdicts(talk.ORDER, Standing.CONSISTENT, "as the protocol has it")
             yield from found.verdicts(SESSION, Standing.CONSISTENT, "nothing was said in it")
@@ -293,7 +185,7 @@ class _Case:
         yield from self._of_messages(session, said, backed)
         yield from self._of_server(head, root, session)
         if self._receipts:
-            judge = ReceiptJudge(session, said, self._log, found)
+            judge = ReceiptJudge(session, said, self._case.log, found)
             yield from judge.judge(self._receipts, backed)
             yield from self._of_inclusion(root, proofs)
         else:
@@ -310,43 +202,77 @@ class _Case:
         # By signing survivors a client signs transcript, root and session.
         agreed = backed if len(said.signed) >= plan.threshold else Standing.CONSISTENT
         signed, survivors = len(said.signed), said.survivors.hex()
-        rows = (
+        for check, standing, holding in (
             (talk.ORDER, Standing.CONSISTENT, "one message of a kind for each client, in phases"),
+            (talk.FRAMES, Standing.CONSISTENT, "messages that are public as a whole, made again"),
             (
                 SESSION,
-                backed if said.keys else Standing.CONSISTENT,
+                backed if said.authentic else Standing.CONSISTENT,
                 f"plan, roster, job, round, model and nonce give {session.id.hex()}",
             ),
+        ):
+            yield from found.verdicts(check, standing, holding)
+        rows: tuple[tuple[str, Collection[object], Standing, str], ...] = (
             (
                 talk.KEYS,
+                said.keys,
                 backed,
                 f"{len(said.keys)} clients signed their keys for this session and model",
             ),
-            (talk.COHORT, agreed, f"these keys have root {said.cohort_root.hex() or 'not made'}"),
-            (talk.SHARES, backed, f"{len(said.dealers)} clients signed what they dealt"),
-            (talk.VECTORS, backed, f"{len(said.senders)} clients signed their vectors"),
-            (talk.SURVIVORS, agreed, f"the lists that were shown give {survivors or 'nothing'}"),
+            (
+                talk.COHORT,
+                said.cohort_root,
+                agreed,
+                f"these keys have the root {said.cohort_root.hex()}",
+            ),
+            (
+                talk.SHARES,
+                said.dealers,
+                backed,
+                f"{len(said.dealers)} clients signed what they dealt",
+            ),
+            (
+                talk.VECTORS,
+                said.senders,
+                backed,
+                f"{len(said.senders)} clients signed their masked vectors",
+            ),
+            (
+                talk.SURVIVORS,
+                said.survivors,
+                agreed,
+                f"the lists that clients were shown give {survivors}",
+            ),
             (
                 talk.AGREEMENT,
+                said.signed,
                 backed,
-                f"{signed} of {len(said.senders)} survivors signed {survivors or 'nothing'};"
+                f"{signed} of {len(said.senders)} survivors signed {survivors};"
                 f" {plan.threshold} are needed{' in each neighbourhood' * said.on_a_ring}",
             ),
             (
                 talk.QUORUMS,
+                said.shown,
                 Standing.CONSISTENT,
                 f"{len(said.shown)} clients were shown {plan.threshold} signatures on it, with"
                 " their own",
             ),
-            (talk.ANSWERS, backed, f"{len(said.answered)} clients signed an answer about it"),
-            (talk.FRAMES, Standing.CONSISTENT, "messages that are public as a whole, made again"),
+            (
+                talk.ANSWERS,
+                said.answered,
+                backed,
+                f"{len(said.answered)} clients signed an answer about it",
+            ),
         )
-        for check, standing, holding in rows:
-            yield from found.verdicts(check, standing, holding)
+        for check, reached, standing, holding in rows:
+            if reached or found.count[check]:
+                yield from found.verdicts(check, standing, holding)
+            else:
+                yield uncheckable(check, "by this record the session ended before")
 
     def _check_outcome(self, said: Conversation) -> None:
         """A sum was released only over enough clients that agreed."""
-        end, plan = self._end, said.plan
+        end, plan = self._case.end, said.plan
         if end is None or end.outcome != "released":
             return
         for check, what, number, needed in (
@@ -365,7 +291,7 @@ class _Case:
     def _of_server(self, head: HeadLine, root: bytes, session: Session) -> Iterator[Verdict]:
         signed = self._judge_head(head, root, session)
         yield signed
-        end = self._end
+        end = self._case.end
         if end is None or end.outcome != "released":
             reason = "nothing" if end is None else end.reason
             yield uncheckable(RESULT, f"no sum was released, the server says: {reason}")
@@ -398,16 +324,16 @@ class _Case:
                     bytes.fromhex(head.server),
                     bytes.fromhex(head.signature),
                     HEAD_CONTEXT,
-                    head_statement(session.id, self._tree.size, root),
+                    head_statement(session.id, self._closed.size, root),
                 )
             except VerificationError as error:
                 holds, details = False, str(error)
-        place = None if holds else str(self._place)
+        place = None if holds else str(self._case.place)
         return Verdict(check=HEAD, standing=standing, holds=holds, details=details, place=place)
 
     def _of_inclusion(self, root: bytes, proofs: list[Proof]) -> Iterator[Verdict]:
         for proof in proofs:
-            logged = self._log[proof.client, proof.message]
+            logged = self._case.log[proof.client, proof.message]
             path = bytes.fromhex("".join(proof.path))
             if root_of_path(logged.leaf, proof.index, proof.size, path) != root:
                 self._wrong(INCLUSION, f"no path from leaf {proof.index} to the root", logged.place)
