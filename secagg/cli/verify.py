@@ -16,7 +16,7 @@ from secagg.audit.verification import verify as judge
 from secagg.cli import machine, options, output
 from secagg.cli.exits import Exit
 from secagg.cli.machine import Build
-from secagg.enrolment import MAX_ROSTER_BYTES, KeyRole
+from secagg.enrolment import MAX_ROSTER_BYTES, KeyRole, PublicKey
 from secagg.errors import FileRefused, ParameterError, RecordRefused
 from secagg.record import MAX_RECEIPT_BYTES, Receipt
 
@@ -81,7 +81,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", ta
 @click.option(
     "--statement", type=_FILE, help="Write the result here as a signed in-toto statement."
 )
-@click.option("--key", type=_FILE, help="Your private key, which signs the statement.")
+@click.option("--key", type=_FILE, help="Your private key, of the role auditor.")
 @options.passphrase_file
 @options.output
 @click.pass_obj
@@ -118,6 +118,7 @@ def command(
     pair = None
     if key is not None:
         pair = enrolment.load(key, options.passphrase_for(key, passphrase_file))
+        _check_role(key, pair.public, KeyRole.AUDITOR)
     kept = [_receipt(path) for path in receipts]
     verification = _judge(record, anchor, kept)
     output.write(_report(argv, record, verification), target)
@@ -144,9 +145,13 @@ def _public(path: Path | None, role: KeyRole) -> bytes | None:
     if path is None:
         return None
     public = enrolment.load_public(path)
-    if public.role is not role:
-        raise ParameterError(f"{path}: expected the key of a {role}, got that of a {public.role}")
+    _check_role(path, public, role)
     return public.key
+
+
+def _check_role(path: Path, public: PublicKey, role: KeyRole) -> None:
+    if public.role is not role:
+        raise ParameterError(f"{path}: expected a key for the role {role}, got {public.role}")
 
 
 def _receipt(path: Path) -> Receipt:
