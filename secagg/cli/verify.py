@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
 
 from secagg import enrolment
-from secagg.audit.verification import Anchor, Proof, Verdict, Verification, sign_statement
+from secagg.audit.verification import (
+    Anchor,
+    Proof,
+    Verdict,
+    Verification,
+    decode_head,
+    sign_statement,
+)
 from secagg.audit.verification import verify as judge
 from secagg.cli import machine, options, output
 from secagg.cli.exits import Exit
 from secagg.cli.machine import Build
 from secagg.enrolment import MAX_ROSTER_BYTES, KeyRole, PublicKey
 from secagg.errors import FileRefused, ParameterError, RecordRefused
-from secagg.record import MAX_RECEIPT_BYTES, Receipt
+from secagg.record import MAX_RECEIPT_BYTES, HeadLine, Receipt
 
 SCHEMA: Final = "secagg.verify/1"
 ROW_SCHEMA: Final = "secagg.verify.row/1"
+
+_Decoded = TypeVar("_Decoded")
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _ANSWERS: Final = {True: "holds", False: "FAILS", None: "-"}
@@ -79,6 +88,13 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", ta
     help="A client's receipt; may be repeated. Two show whether both were told the same.",
 )
 @click.option(
+    "--head",
+    "heads",
+    type=_FILE,
+    multiple=True,
+    help="The last line of a record of this session that somebody kept; may be repeated.",
+)
+@click.option(
     "--statement", type=_FILE, help="Write the result here as a signed in-toto statement."
 )
 @click.option("--key", type=_FILE, help="Your private key, of the role auditor.")
@@ -93,6 +109,7 @@ def command(
     authority: Path | None,
     server_key: Path | None,
     receipts: tuple[Path, ...],
+    heads: tuple[Path, ...],
     statement: Path | None,
     key: Path | None,
     passphrase_file: Path | None,
@@ -119,11 +136,12 @@ def command(
     if key is not None:
         pair = enrolment.load(key, options.passphrase_for(key, passphrase_file))
         _check_role(key, pair.public, KeyRole.AUDITOR)
-    kept = [_receipt(path) for path in receipts]
-    verification = _judge(record, anchor, kept)
+    decoded = [_decoded(path, Receipt.decode) for path in receipts]
+    kept = [_decoded(path, decode_head) for path in heads]
+    verification = _judge(record, anchor, decoded, kept)
     output.write(_report(argv, record, verification), target)
     if statement is not None and pair is not None:
-        subjects = {str(record): verification.sha256} | _digests(receipts)
+        subjects = {str(record): verification.sha256} | _digests([*receipts, *heads])
         configuration = _digests([path for path in (roster, authority, server_key) if path])
         envelope = sign_statement(verification, subjects, configuration, pair.key)
         enrolment.replace(statement, envelope)
@@ -131,10 +149,12 @@ def command(
     return Exit.DONE if verification.holds else Exit.FINDING
 
 
-def _judge(record: Path, anchor: Anchor, receipts: Sequence[Receipt]) -> Verification:
+def _judge(
+    record: Path, anchor: Anchor, receipts: Sequence[Receipt], heads: Sequence[HeadLine]
+) -> Verification:
     try:
         with record.open("rb") as file:
-            return judge(file, anchor, receipts)
+            return judge(file, anchor, receipts, heads)
     except OSError as error:
         raise FileRefused(record, (error.strerror or "it cannot be read").lower()) from None
     except RecordRefused as refusal:
@@ -154,9 +174,9 @@ def _check_role(path: Path, public: PublicKey, role: KeyRole) -> None:
         raise ParameterError(f"{path}: expected a key for the role {role}, got {public.role}")
 
 
-def _receipt(path: Path) -> Receipt:
+def _decoded(path: Path, decode: Callable[[bytes], _Decoded]) -> _Decoded:
     try:
-        return Receipt.decode(enrolment.read_public(path, MAX_RECEIPT_BYTES))
+        return decode(enrolment.read_public(path, MAX_RECEIPT_BYTES))
     except RecordRefused as refusal:
         raise RecordRefused(f"{path}: {refusal}") from None
 

@@ -6,7 +6,7 @@ public: keys, signatures, commitments, bitmaps, digests. No share, no masked vec
 it, open or sealed. docs/verify.md has the format; decision 32 says why it is so.
 """
 
-from secagg.record.lines import FORMAT, MAX_LINE_BYTES, Line
+from secagg.record.lines import FORMAT, MAX_LINE_BYTES, HeadLine, Line
 from secagg.record.published import is_recorded
 from secagg.record.reader import Place, PlacedLine, read_record
 from secagg.record.receipt import MAX_RECEIPT_BYTES, Receipt, ReceiptBook
@@ -17,6 +17,7 @@ __all__ = [
     "FORMAT",
     "MAX_LINE_BYTES",
     "MAX_RECEIPT_BYTES",
+    "HeadLine",
     "Line",
     "Place",
     "PlacedLine",

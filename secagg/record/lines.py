@@ -212,13 +212,17 @@ class EndLine(Line, frozen=True, kw_only=True, tag="end"):
 class HeadLine(Line, frozen=True, kw_only=True, tag="head"):
     """The last line: the head of the log, over all lines before it.
 
+    Alone it is enough to notice, later, that there is another record of the session.
+
     Attributes:
+        session: the id of the session.
         size: how many these are.
         root: the Merkle root over them.
         server: the public key of the server, if it has one.
         signature: by that key, over session, size and root.
     """
 
+    session: Digest
     size: Counter
     root: Digest
     server: NoKey

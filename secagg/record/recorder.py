@@ -199,6 +199,7 @@ class Recorder:
             signature = self._key.sign(HEAD_CONTEXT, statement).hex()
         head = HeadLine(
             previous=self._previous,
+            session=self._session.id.hex(),
             size=size,
             root=root.hex(),
             server=server,

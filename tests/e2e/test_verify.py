@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -22,6 +23,9 @@ from secagg.crypto.rng import SystemRng
 from secagg.endpoint import ClientEndpoint, Invitation, ServerEndpoint
 from secagg.ledger import Ledger, MemoryStorage, Owner
 from secagg.protocol import Identity, Level
+from secagg.protocols._masking.authenticated.statements import survivor_digest
+from secagg.record import Receipt
+from secagg.record.receipt import CONTEXT
 from secagg.types import SERVER, PartyId, Secret
 
 CODEC = Codec(length=20, clip=1.0, max_weight=10)
@@ -49,7 +53,7 @@ class Site(Federation):
             training_round=training_round,
             roster=roster,
             level=Level.MALICIOUS,
-            dropout="0.2",  # type: ignore[typeddict-item]
+            dropout=Decimal("0.2"),
         )
         path = self.folder / record
         with path.open("wb") as file:
@@ -204,10 +208,6 @@ def test_two_rounds_do_not_pass_for_one(site: Site) -> None:
 
 def test_two_clients_that_were_told_different_things_are_named(site: Site) -> None:
     """Client 0 says that it signed other survivors than client 2."""
-    from secagg.protocols._masking.authenticated.statements import survivor_digest
-    from secagg.record import Receipt
-    from secagg.record.receipt import CONTEXT
-
     receipt = Receipt.decode((site.folder / "one.receipt0").read_bytes())
     digest = survivor_digest(
         bytes.fromhex(receipt.transcript), bytes.fromhex(receipt.dealt), b"\x0d"
@@ -231,17 +231,32 @@ def test_two_clients_that_were_told_different_things_are_named(site: Site) -> No
 def test_the_statement_is_an_in_toto_envelope(site: Site) -> None:
     words = ("--statement", "one.dsse", "--key", "auditor.key")
     site.verify("one.record", *ANCHOR, *words, *receipts("one", (0, 2)))
-    data = json.loads((site.folder / "one.dsse").read_bytes())
     public = enrolment.load_public(site.folder / "auditor.key.pub")
     key = SSlibKey(public.fingerprint, "ed25519", "ed25519", {"public": public.key.hex()})
-    envelope = Envelope.from_dict(data)
-    assert envelope.verify([key], 1)
-    statement = json.loads(envelope.payload)
+
+    def read() -> dict[str, Any]:
+        envelope = Envelope.from_dict(json.loads((site.folder / "one.dsse").read_bytes()))
+        assert envelope.verify([key], 1)
+        payload: dict[str, Any] = json.loads(envelope.payload)
+        return payload
+
+    statement = read()
     assert statement["predicate"]["result"] == "PASSED"
     names = [subject["name"] for subject in statement["subject"]]
     assert names == ["one.record", "one.receipt0", "one.receipt2"]
-    site.verify("edited.record", *ANCHOR, *words, code=1)
-    statement = json.loads(
-        Envelope.from_dict(json.loads((site.folder / "one.dsse").read_bytes())).payload
-    )
-    assert statement["predicate"]["result"] == "FAILED"
+    site.verify("one.record", *ANCHOR, *words, *receipts("two", (0,)), code=1)
+    assert read()["predicate"]["result"] == "FAILED"
+
+
+def test_a_head_that_somebody_kept(site: Site) -> None:
+    """The last line of the record is enough to notice that the server has another one."""
+    for name in ("one", "two"):
+        head = (site.folder / f"{name}.record").read_bytes().splitlines(keepends=True)[-1]
+        (site.folder / f"{name}.head").write_bytes(head)
+    server = ("--server-key", "server.key.pub")
+    rows = site.rows("one.record", *server, "--head", "one.head")
+    assert rows["one head"]["answer"] == "holds"
+    rows = site.rows("one.record", *server, "--head", "two.head", code=1)
+    assert "it is of session" in rows["one head"]["details"]
+    out = site.verify("one.record", "--head", "one.receipt0", code=3)
+    assert "one.receipt0: not the last line of a record" in out

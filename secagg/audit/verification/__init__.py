@@ -4,6 +4,7 @@ Each verdict is marked with what it is worth: proved to a third party, consisten
 not checkable.
 """
 
+from secagg.audit.verification.heads import decode_head
 from secagg.audit.verification.judge import Proof, Verification, verify
 from secagg.audit.verification.opening import Anchor
 from secagg.audit.verification.statement import sign_statement
@@ -15,6 +16,7 @@ __all__ = [
     "Standing",
     "Verdict",
     "Verification",
+    "decode_head",
     "sign_statement",
     "verify",
 ]

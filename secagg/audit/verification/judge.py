@@ -10,25 +10,19 @@ import msgspec
 from secagg.audit.verification import conversation as talk
 from secagg.audit.verification.case import LOG, Case
 from secagg.audit.verification.conversation import Conversation
+from secagg.audit.verification.heads import judge_heads, judge_server
 from secagg.audit.verification.opening import SESSION, Anchor, judge_roster
 from secagg.audit.verification.receipts import Logged, ReceiptJudge
 from secagg.audit.verification.verdicts import Standing, Verdict, uncheckable
-from secagg.crypto import signing
 from secagg.crypto.merkle import root_of_path
-from secagg.enrolment import fingerprint
-from secagg.errors import VerificationError
 from secagg.protocol import Session
 from secagg.record.lines import (
-    HEAD_CONTEXT,
     HeadLine,
     leaf_hash,
 )
 from secagg.record.reader import read_record
 from secagg.record.receipt import Receipt
-from secagg.record.recorder import head_statement
 
-HEAD: Final = "signature of the server"
-RESULT: Final = "result"
 INCLUSION: Final = "inclusion"
 
 BEYOND: Final = (
@@ -114,13 +108,19 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         return all(verdict.holds is not False for verdict in self.verdicts)
 
 
-def verify(file: BinaryIO, anchor: Anchor, receipts: Sequence[Receipt] = ()) -> Verification:
+def verify(
+    file: BinaryIO,
+    anchor: Anchor,
+    receipts: Sequence[Receipt] = (),
+    heads: Sequence[HeadLine] = (),
+) -> Verification:
     """Judge a record.
 
     Args:
         file: the record, read once, as a stream.
         anchor: what the verifier believes.
         receipts: of clients of the same session.
+        heads: of records of the same session that somebody kept.
 
     Raises:
         RecordRefused: it cannot be read to its end: the place is named. Nothing is said of it then.
@@ -128,7 +128,7 @@ def verify(file: BinaryIO, anchor: Anchor, receipts: Sequence[Receipt] = ()) -> 
     case = Case({receipt.client for receipt in receipts})
     for placed in read_record(file):
         case.take(placed)
-    return _Judge(case, anchor, receipts).verification()
+    return _Judge(case, anchor, receipts, heads).verification()
 
 
 class _Judge:
@@ -138,10 +138,14 @@ class _Judge:
         case: read to its end.
         anchor: what the verifier believes.
         receipts: of clients.
+        heads: that somebody kept.
     """
 
-    def __init__(self, case: Case, anchor: Anchor, receipts: Sequence[Receipt]) -> None:
-        self._case, self._anchor, self._receipts = case, anchor, receipts
+    def __init__(
+        self, case: Case, anchor: Anchor, receipts: Sequence[Receipt], heads: Sequence[HeadLine]
+    ) -> None:
+        self._case, self._anchor = case, anchor
+        self._receipts, self._heads = receipts, heads
         self._closed, self._findings = case.close(), case.findings
 
     def verification(self) -> Verification:
@@ -181,9 +185,13 @@ class _Judge:
         anchored = roster.standing is Standing.PROVED and roster.holds is True
         backed = Standing.PROVED if anchored else Standing.CONSISTENT
         self._check_outcome(said)
+        if head.session != session.id.hex():
+            self._wrong(talk.ORDER, f"the head is of session {head.session}", self._case.place)
         yield roster
         yield from self._of_messages(session, said, backed)
-        yield from self._of_server(head, root, session)
+        made = msgspec.structs.replace(head, session=session.id.hex(), size=size, root=root.hex())
+        yield from judge_server(self._anchor.server, made, self._case.place, self._case.end)
+        yield from judge_heads(self._anchor.server, made, self._heads)
         if self._receipts:
             judge = ReceiptJudge(session, said, self._case.log, found)
             yield from judge.judge(self._receipts, backed)
@@ -287,49 +295,6 @@ class _Judge:
                 )
         if not end.result:
             self._wrong(talk.ORDER, "a sum was released, and nothing is committed to")
-
-    def _of_server(self, head: HeadLine, root: bytes, session: Session) -> Iterator[Verdict]:
-        signed = self._judge_head(head, root, session)
-        yield signed
-        end = self._case.end
-        if end is None or end.outcome != "released":
-            reason = "nothing" if end is None else end.reason
-            yield uncheckable(RESULT, f"no sum was released, the server says: {reason}")
-        elif signed.standing is Standing.PROVED and signed.holds:
-            yield Verdict(
-                check=RESULT,
-                standing=Standing.PROVED,
-                holds=True,
-                details=f"the server signed the commitment {end.result} to its sum",
-            )
-        else:
-            yield uncheckable(RESULT, f"{end.result} commits whoever made this record to a sum")
-
-    def _judge_head(self, head: HeadLine, root: bytes, session: Session) -> Verdict:
-        believed = self._anchor.server
-        standing = Standing.CONSISTENT if believed is None else Standing.PROVED
-        if not head.signature and believed is None:
-            return uncheckable(
-                HEAD, "no server signed this record: nothing that it says is its word"
-            )
-        holds, details = True, f"{fingerprint(bytes.fromhex(head.server))} signed the head"
-        if believed is not None and head.server != believed.hex():
-            holds, details = (
-                False,
-                f"expected the key {believed.hex()}, got {head.server or 'none'}",
-            )
-        else:
-            try:
-                signing.verify(
-                    bytes.fromhex(head.server),
-                    bytes.fromhex(head.signature),
-                    HEAD_CONTEXT,
-                    head_statement(session.id, self._closed.size, root),
-                )
-            except VerificationError as error:
-                holds, details = False, str(error)
-        place = None if holds else str(self._case.place)
-        return Verdict(check=HEAD, standing=standing, holds=holds, details=details, place=place)
 
     def _of_inclusion(self, root: bytes, proofs: list[Proof]) -> Iterator[Verdict]:
         for proof in proofs:

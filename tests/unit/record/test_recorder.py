@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from functools import cache
 
@@ -12,10 +13,11 @@ from unit.endpoint.federation import Channel, Federation
 from unit.record.sessions import SERVER_KEY, Recorded, failing, judged
 
 from secagg import protocols
-from secagg.audit.verification import Anchor, Standing
+from secagg.audit.verification import Anchor, Standing, decode_head, verify
 from secagg.crypto.rng import seeded
+from secagg.crypto.signing import SigningKey
 from secagg.endpoint import MemoryRecords, Outgoing, ServerEndpoint
-from secagg.errors import LocalProtocolError, ParameterError
+from secagg.errors import LocalProtocolError, ParameterError, RecordRefused
 from secagg.ledger import MemoryStorage
 from secagg.protocol import Identities, Level, Session, Task
 from secagg.protocols._masking.authenticated.messages import (
@@ -25,7 +27,9 @@ from secagg.protocols._masking.authenticated.messages import (
     SignedAnswer,
     SignedVector,
 )
-from secagg.record import ReceiptBook, Recorder, result_commitment
+from secagg.record import HeadLine, ReceiptBook, Recorder, result_commitment
+from secagg.record.lines import HEAD_CONTEXT
+from secagg.record.recorder import head_statement
 from secagg.runner import Faults, run
 from secagg.types import SERVER, PartyId, client
 from secagg.wire import Frame
@@ -115,11 +119,43 @@ def test_a_server_that_signs() -> None:
     assert "expected the key" in failing(other)["signature of the server"][0]
     unsigned = judged(recorded().record, anchor=Anchor(server=SERVER_KEY.public))
     assert "got none" in failing(unsigned)["signature of the server"][0]
+    kept = decode_head(session.lines[-1])
+    others = Recorded(signing=True)
+    for data in (b"", session.lines[-2], session.lines[-1][:-1], b"x" * (1 << 21)):
+        with pytest.raises(RecordRefused, match="not the last line of a record"):
+            decode_head(data)
+    assert heads_of(session.record, kept) == [(True, Standing.PROVED)]
+    assert heads_of(session.record, decode_head(others.lines[-1])) == [(False, Standing.PROVED)]
+    # Another log of the same session, by the same server: it proves that there are two.
+    shorter = signed_head(session, kept.size - 1, "ab" * 32, SERVER_KEY)
+    assert heads_of(session.record, shorter) == [(False, Standing.PROVED)]
+    assert heads_of(session.record, shorter, believed=None) == [(False, Standing.CONSISTENT)]
+    forger = signed_head(session, kept.size, kept.root, session.authority)
+    assert heads_of(session.record, forger) == [(False, Standing.PROVED)]
     head = json.loads(session.lines[-1])
     head["signature"] = "00" * 64
     forged = json.dumps(head, separators=(",", ":")).encode() + b"\n"
     wrong = failing(judged([*session.lines[:-1], forged]))
     assert "not a valid signature" in wrong["signature of the server"][0]
+
+
+def signed_head(session: Recorded, size: int, root: str, key: SigningKey) -> HeadLine:
+    statement = head_statement(session.server.session, size, bytes.fromhex(root))
+    return HeadLine(
+        previous="00" * 32,
+        session=session.server.session.hex(),
+        size=size,
+        root=root,
+        server=key.public.hex(),
+        signature=key.sign(HEAD_CONTEXT, statement).hex(),
+    )
+
+
+def heads_of(
+    record: bytes, *kept: HeadLine, believed: bytes | None = SERVER_KEY.public
+) -> list[tuple[bool | None, Standing]]:
+    found = verify(io.BytesIO(record), Anchor(server=believed), (), kept)
+    return [(one.holds, one.standing) for one in found.verdicts if one.check == "one head"]
 
 
 @pytest.mark.parametrize("protocol", ["secagg", "secagg_plus"])
