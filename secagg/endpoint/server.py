@@ -80,7 +80,7 @@ class ServerEndpoint(Endpoint):
         *,
         deadlines: Deadlines,
         records: RecordStore | None = None,
-        record: Callable[[bytes], object] | None = None,
+        public_record: Callable[[bytes], object] | None = None,
         roster: Roster | None = None,
         identity: Identity | None = None,
         beacon: BeaconSource | None = None,
@@ -94,7 +94,7 @@ class ServerEndpoint(Endpoint):
             deadlines: seconds that are waited in each phase for those who have not answered.
             records: where a server that dies leaves what its successor needs, over the same
                 invitation. Without, the session dies with it.
-            record: takes the lines of the session's public record, one in a call: the `write` of a
+            public_record: takes the lines of the record for everybody, one in a call: the `write` of a
                 file. At level `malicious` only. A server that is restored begins it anew. If the
                 identity has a key, it signs the record's head.
             roster: that was given to `Invitation.fresh`.
@@ -142,10 +142,10 @@ class ServerEndpoint(Endpoint):
         self._mean: Mean | None = None
         self.salt = b""
         self._recorder: Recorder | None = None
-        if record is not None:
+        if public_record is not None:
             key = None if identity is None else identity.key
             self.salt = rng.bytes(DIGEST_BYTES)
-            self._recorder = Recorder(session, record, salt=self.salt, key=key)
+            self._recorder = Recorder(session, public_record, salt=self.salt, key=key)
             if kept:
                 tell(self._recorder, partial(_fresh, protocol, session, me, identity), kept)
 

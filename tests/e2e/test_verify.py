@@ -61,7 +61,7 @@ class Site(Federation):
             server = ServerEndpoint(
                 invitation,
                 deadlines=10.0,
-                record=file.write,
+                public_record=file.write,
                 roster=roster,
                 identity=Identity(key=key),
             )

@@ -52,7 +52,7 @@ class Recorded:
             federation.invitation,
             deadlines=10.0,
             records=self.records,
-            record=lines.append,
+            public_record=lines.append,
             roster=federation.roster,
             identity=identity,
             beacon=federation.source,

@@ -204,7 +204,7 @@ def test_a_client_that_died_gives_the_same_receipt(killed: int) -> None:
     lines: list[bytes] = []
     ends = federation.everybody()
     ends[SERVER] = ServerEndpoint(
-        federation.invitation, deadlines=10.0, record=lines.append, roster=federation.roster
+        federation.invitation, deadlines=10.0, public_record=lines.append, roster=federation.roster
     )
     ledger = federation.ledger(victim, storage)
     ends[victim] = federation.client(victim, ledger)
