@@ -255,6 +255,19 @@ class FileRefused(SecaggError):
         self.reason = reason
 
 
+class RecordRefused(SecaggError):
+    """A record or a receipt that cannot be read, so that nothing can be said of it.
+
+    Attributes:
+        reason: what was expected and what came.
+        place: the line and the byte where it begins, if it has lines.
+    """
+
+    def __init__(self, reason: str, place: object = None) -> None:
+        super().__init__(reason if place is None else f"{place}: {reason}")
+        self.reason, self.place = reason, place
+
+
 class ShareCorrupt(VerificationError):
     """A secret rebuilt from shares is not the one that its owner committed to.
 

@@ -24,6 +24,7 @@ VERBS: Final = {
     "roster": "Who takes part: make, sign, show and verify a federation's roster.",
     "simulate": "Whole rounds at scale, with clients that vanish, and a check of every sum.",
     "speed": "How fast the kernels are, next to what this machine can do at best.",
+    "verify": "A session's public record and clients' receipts, verified offline.",
 }
 """Each lives in the module secagg.cli.<verb> as `command`."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from secagg.crypto.rng import SystemRng
 from secagg.endpoint.base import BeaconSource, Endpoint, timer_for
+from secagg.endpoint.history import tell
 from secagg.endpoint.invitation import Invitation
 from secagg.endpoint.survivors import named_in
 from secagg.endpoint.timing import Deadlines
@@ -20,15 +22,20 @@ from secagg.errors import (
 )
 from secagg.ledger import Keeper, Ledger, Participation
 from secagg.protocol import (
+    Admission,
     ClientPolicy,
     Done,
     Effect,
     Event,
     Identity,
     Input,
+    Party,
+    Protocol,
     Roster,
     Send,
+    Session,
 )
+from secagg.record import Receipt, ReceiptBook, is_recorded
 from secagg.types import PartyId, RingVector, Rng, Role
 
 
@@ -111,6 +118,7 @@ class ClientEndpoint(Endpoint):
         )
         self._agreed, self._participation = session, participation
         self._keeper: Keeper | None = None
+        kept = ledger.records(session.id) if ledger and ledger.knows(session.id) else ()
         if ledger is None:
             party = protocol.party(session, me, rng, policy, identity)
         else:
@@ -119,6 +127,32 @@ class ClientEndpoint(Endpoint):
         if self._vector is None and party.needs_input:
             raise InputError("expected an update, got None: this session started without one")
         super().__init__(protocol, session, party, timer, beacon)
+        self._key = identity.key
+        self._book = ReceiptBook(session, me) if is_recorded(session) else None
+        self._resumed = bool(kept)
+        if self._book is not None and kept:
+            admitted = replace(identity, admission=Admission.to(session))
+            again = partial(_fresh, protocol, session, me, policy, admitted)
+            # Of a session that is over there is no receipt any more, and the last word still.
+            self._book = None if kept[-1].final else self._book
+            if self._book is not None:
+                tell(self._book, again, kept)
+
+    def receipt(self) -> Receipt:
+        """What this client sent and was shown, signed by its key: for `secagg verify`.
+
+        It holds nothing secret. Keep it where the server cannot reach it. There is one as well if
+        the session failed here.
+
+        Raises:
+            LocalProtocolError: it is not over, nothing is signed in this protocol at this level, or
+                the client was taken up again when it was over.
+        """
+        if not self.done:
+            raise LocalProtocolError(f"{self.me} is not done: it is in phase {self.phase}")
+        if self._book is None or self._key is None:
+            raise LocalProtocolError(f"{self.me} kept nothing of which a receipt could be made")
+        return self._book.receipt(self._key)
 
     @property
     def needs_update(self) -> bool:
@@ -154,17 +188,22 @@ class ClientEndpoint(Endpoint):
         vector, self._vector = self._vector, None
         if vector is not None and self._party.needs_input:
             self._waiting.append((Input(vector), self.me))
-        return self._party.start() if self._keeper is None else self._keeper.begin()
+        effects = self._party.start() if self._keeper is None else self._keeper.begin()
+        if self._book is not None and not self._resumed:
+            self._book.happened(None, self.me, effects)
+        return effects
 
     def _handle(self, event: Event, sender: PartyId) -> list[Effect]:
         handle = self._party.handle if self._keeper is None else self._keeper.handle
         record, taken = self._participation, named_in(event, self._agreed)
-        if record is None or taken is None:
-            return handle(event, sender)
-        record.check(taken)
+        if record is not None and taken is not None:
+            record.check(taken)
         effects = handle(event, sender)
-        if any(isinstance(effect, Send) for effect in effects):
-            record.add(taken)
+        if record is not None and taken is not None:
+            if any(isinstance(effect, Send) for effect in effects):
+                record.add(taken)
+        if self._book is not None:
+            self._book.happened(event, sender, effects)
         return effects
 
     def _refused(self, sender: PartyId, error: SecaggError) -> None:
@@ -173,3 +212,14 @@ class ClientEndpoint(Endpoint):
 
     def _finish(self, effect: Done) -> None:
         pass
+
+
+def _fresh(
+    protocol: Protocol,
+    session: Session,
+    me: PartyId,
+    policy: ClientPolicy,
+    identity: Identity,
+    rng: Rng,
+) -> Party:
+    return protocol.party(session, me, rng, policy, identity)

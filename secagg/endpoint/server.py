@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
+from secagg.crypto.digest import DIGEST_BYTES
 from secagg.crypto.rng import SystemRng
 from secagg.endpoint.base import BeaconSource, Endpoint, bare, timer_for
+from secagg.endpoint.history import tell
 from secagg.endpoint.invitation import Invitation
 from secagg.endpoint.records import RecordStore
 from secagg.endpoint.timing import Deadlines
@@ -19,9 +23,13 @@ from secagg.protocol import (
     Effect,
     Event,
     Identity,
+    Party,
+    Protocol,
     Remember,
     Roster,
+    Session,
 )
+from secagg.record import Recorder
 from secagg.types import SERVER, PartyId, Rng, Role
 
 KEPT_REFUSALS: Final = 1000
@@ -62,6 +70,8 @@ class ServerEndpoint(Endpoint):
             of strangers, against the rules. Under its own name: what its source said of a beacon
             that did not say it.
         refused: how many there were.
+        salt: 32 bytes that open the commitment to the sum in the record, for whoever is told the
+            sum; nothing without a record.
     """
 
     def __init__(
@@ -70,6 +80,7 @@ class ServerEndpoint(Endpoint):
         *,
         deadlines: Deadlines,
         records: RecordStore | None = None,
+        public_record: Callable[[bytes], object] | None = None,
         roster: Roster | None = None,
         identity: Identity | None = None,
         beacon: BeaconSource | None = None,
@@ -83,6 +94,9 @@ class ServerEndpoint(Endpoint):
             deadlines: seconds that are waited in each phase for those who have not answered.
             records: where a server that dies leaves what its successor needs, over the same
                 invitation. Without, the session dies with it.
+            public_record: takes the lines of the record for everybody, one in a call: the `write` of a
+                file. At level `malicious` only. A server that is restored begins it anew. If the
+                identity has a key, it signs the record's head.
             roster: that was given to `Invitation.fresh`.
             identity: whom the server believes, where the protocol needs it.
             beacon: where the protocol reads one.
@@ -91,9 +105,11 @@ class ServerEndpoint(Endpoint):
 
         Raises:
             ParameterError: no deadline for a phase, no such protocol, a beacon or a roster is
-                missing, or records for a role that would leave its key there.
+                missing, records for a role that would leave its key there, or a public record of a
+                session in which nothing is signed.
             PolicyError: another roster than the invitation's.
-            LocalProtocolError: no such role in the session, or a client's.
+            LocalProtocolError: no such role in the session, or a client's; or a public record of a
+                session that is over.
             LedgerError: the records cannot be relied on.
             DecodeError: they are not those of this session.
             UnavailableError: the protocol needs a package that is not installed.
@@ -109,10 +125,11 @@ class ServerEndpoint(Endpoint):
         self._ring = session.plan.ring
         kept = () if records is None else records.load(session.id)
         self._restored = bool(kept)
+        rng = rng if rng is not None else SystemRng()
         party = protocol.restore(
             session,
             me,
-            rng if rng is not None else SystemRng(),
+            rng,
             # Only clients have a policy to hold against a session.
             ClientPolicy(),
             kept,
@@ -123,6 +140,14 @@ class ServerEndpoint(Endpoint):
         self.refused = 0
         self._repeats: Counter[PartyId] = Counter()
         self._mean: Mean | None = None
+        self.salt = b""
+        self._recorder: Recorder | None = None
+        if public_record is not None:
+            key = None if identity is None else identity.key
+            self.salt = rng.bytes(DIGEST_BYTES)
+            self._recorder = Recorder(session, public_record, salt=self.salt, key=key)
+            if kept:
+                tell(self._recorder, partial(_fresh, protocol, session, me, identity), kept)
 
     def result(self) -> Mean:
         """The mean.
@@ -145,13 +170,22 @@ class ServerEndpoint(Endpoint):
 
     def _handle(self, event: Event, sender: PartyId) -> list[Effect]:
         try:
-            return self._party.handle(event, sender)
+            effects = self._party.handle(event, sender)
         except LocalProtocolError as error:
             if not isinstance(event, BeaconValue):
                 raise
             # A relay said what the beacon did not; nothing has changed, and another may be asked.
             self._refused(self.me, bare(error))
             return []
+        if self._recorder is not None:
+            self._recorder.happened(event, sender, effects)
+        return effects
+
+    def _fail(self, error: SecaggError) -> None:
+        super()._fail(error)
+        if self._recorder is not None:
+            # The protocol's own reasons are in it by now; others may hold names of files.
+            self._recorder.close(type(error).__name__)
 
     def _remember(self, effect: Remember) -> None:
         if self._records is not None:
@@ -172,3 +206,9 @@ class ServerEndpoint(Endpoint):
             return
         mean, weight = self._invitation.codec.decode(effect.total, self._ring)
         self._mean = Mean(self._invitation.shaped(mean), weight, effect.included)
+
+
+def _fresh(
+    protocol: Protocol, session: Session, me: PartyId, identity: Identity | None, rng: Rng
+) -> Party:
+    return protocol.party(session, me, rng, ClientPolicy(), identity)

@@ -29,6 +29,7 @@ class KeyRole(StrEnum):
     CLIENT = "client"
     AUTHORITY = "authority"
     SERVER = "server"
+    AUDITOR = "auditor"
 
 
 def fingerprint(key: bytes) -> str:

@@ -27,6 +27,7 @@ from secagg.protocol import (
     Remember,
     Session,
 )
+from secagg.record import Witness
 from secagg.runner.isolation import EnclaveHost
 from secagg.runner.outcome import PartyReport
 from secagg.types import PartyId, Rng, Role, Secret
@@ -50,6 +51,7 @@ class Seat:
         identity: what it brings along, where the protocol asks for it.
         host: of the process that it lives in, if that is not this one.
         ledger: of a client. If the client is killed it is opened again from its storage.
+        witness: who is told what happens to it.
 
     Raises:
         PolicyError: the client's policy refuses the session for what it is, and not for how many
@@ -67,6 +69,7 @@ class Seat:
     identity: Identity | None = None
     host: EnclaveHost | None = None
     ledger: Ledger | None = None
+    witness: Witness | None = None
 
     def __post_init__(self) -> None:
         self.report = PartyReport()
@@ -138,12 +141,13 @@ class Seat:
 
     def start(self) -> list[Effect]:
         """Let it begin; nothing comes of it if its ledger refuses."""
-        return self._asked(self.party.start if self._keeper is None else self._keeper.begin)
+        start = self.party.start if self._keeper is None else self._keeper.begin
+        return self._witnessed(None, self.me, self._asked(start))
 
     def handle(self, event: Event, sender: PartyId) -> list[Effect]:
         """Let an event happen; nothing comes of it if its ledger refuses."""
         handle = self.party.handle if self._keeper is None else self._keeper.handle
-        return self._asked(lambda: handle(event, sender))
+        return self._witnessed(event, sender, self._asked(lambda: handle(event, sender)))
 
     def resume(self) -> list[Effect]:
         """The effects of the last event that a restored party remembers, again."""
@@ -223,6 +227,13 @@ class Seat:
         except LedgerError as refusal:
             self._refuse(refusal)
             return []
+
+    def _witnessed(
+        self, event: Event | None, sender: PartyId, effects: list[Effect]
+    ) -> list[Effect]:
+        if self.witness is not None:
+            self.witness.happened(event, sender, effects)
+        return effects
 
     def _refuse(self, refusal: LedgerError | PolicyError) -> None:
         # Without a traceback, which would keep frames, and the secrets in them.

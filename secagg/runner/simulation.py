@@ -41,6 +41,7 @@ from secagg.protocol import (
     Session,
     SimulatedBeacon,
 )
+from secagg.record import Witness
 from secagg.runner.faults import Faults, InOrder, Schedule
 from secagg.runner.isolation import EnclaveHost
 from secagg.runner.outcome import Outcome
@@ -99,6 +100,7 @@ def run(
     identities: Identities | None = None,
     host: EnclaveHost | None = None,
     ledgers: Mapping[PartyId, Ledger] | None = None,
+    witnesses: Mapping[PartyId, Witness] | None = None,
 ) -> Outcome:
     """Run one session from start to end.
 
@@ -126,6 +128,8 @@ def run(
             counts for their clients. This is a simulation: where the protocol promises to withstand
             a lying server, a client that was given none gets one in memory, which ends with the run
             and so knows of no session but this one. Other clients need none.
+        witnesses: who is told what happens to a party, as it happens: a `secagg.record.Recorder`
+            for the server, a `ReceiptBook` for a client.
 
     Raises:
         ParameterError: the plan is not the protocol's own.
@@ -147,7 +151,8 @@ def run(
     if host is not None and identities is not None:
         identities = identities.trusting(host.ready.root)
     faults, plan, ledgers = faults or Faults(), session.plan, ledgers or {}
-    strangers = {*inputs, *faults.lost, *faults.kills, *ledgers} - session.members
+    witnesses = witnesses or {}
+    strangers = {*inputs, *faults.lost, *faults.kills, *ledgers, *witnesses} - session.members
     strangers |= {party for party in (*inputs, *ledgers) if party.role is not Role.CLIENT}
     if strangers:
         raise LocalProtocolError(
@@ -166,6 +171,7 @@ def run(
             None if identities is None else identities.of.get(party),
             host if party.role in protocol.isolated else None,
             ledgers.get(party),
+            witnesses.get(party),
         )
         for party in plan.parties
     ]
