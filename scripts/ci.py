@@ -72,6 +72,10 @@ def native() -> None:
     command(BIN / "python", "scripts/native_checks.py")
 
 
+def fuzz() -> None:
+    command(BIN / "python", "scripts/fuzzing.py", "--seconds", "2")
+
+
 def tests() -> None:
     command(BIN / "pytest", f"--junitxml={REPORT}", CI="true")
     suites = ElementTree.parse(REPORT).getroot().iter("testsuite")  # noqa: S314
@@ -80,7 +84,9 @@ def tests() -> None:
         raise SystemExit(f"{skipped} tests were skipped; in CI none may be")
 
 
-STAGES: tuple[Callable[[], None], ...] = (environment, lint, types, contracts, wheel, native, tests)
+STAGES: tuple[Callable[[], None], ...] = (
+    *(environment, lint, types, contracts, wheel, native, fuzz, tests),
+)
 
 
 def main() -> int:
