@@ -5,9 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 FLOWER := .venv-flower-app
 MILESTONE ?= 1
+SECONDS ?= 60
+TARGET ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test flower flower-setup test-native lint types contracts ci acceptance clean
+.PHONY: help setup demo test flower flower-setup test-native fuzz lint types contracts ci acceptance clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -36,6 +38,9 @@ flower: flower-setup ## types and tests of the adapter for Flower, in an environ
 
 test-native: setup ## C tests, sanitizers, constant-time check
 	$(BIN)/python scripts/native_checks.py
+
+fuzz: setup ## all fuzz targets, or some: make fuzz SECONDS=600 TARGET="invitation native-ring"
+	$(BIN)/python scripts/fuzzing.py --seconds $(SECONDS) $(TARGET)
 
 lint: setup ## style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

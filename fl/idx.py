@@ -30,6 +30,7 @@ VARIABLE: Final = "SECAGG_FASHION_MNIST"
 UNSIGNED_BYTE: Final = 0x08
 LARGEST: Final = 1 << 31
 """Elements that a file may announce: far above any such set, far below filling the memory."""
+_STEP: Final = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,12 +115,14 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def _unpack(path: Path) -> bytes:
+    raw = bytearray()
     try:
         with gzip.open(path) as file:
-            raw = file.read(LARGEST)
-            more = file.read(1)
+            # In steps: a buffer of all that may come would be made before anything came.
+            while piece := file.read(_STEP):
+                raw += piece
+                if len(raw) > LARGEST:
+                    raise DecodeError(f"{path.name}: unpacks to more than {LARGEST} bytes")
     except (OSError, EOFError, zlib.error) as error:
         raise DecodeError(f"{path.name}: damaged gzip data: {error}") from error
-    if more:
-        raise DecodeError(f"{path.name}: unpacks to more than {LARGEST} bytes")
-    return raw
+    return bytes(raw)

@@ -74,6 +74,10 @@ def native() -> None:
     command(BIN / "python", "scripts/native_checks.py")
 
 
+def fuzz() -> None:
+    command(BIN / "python", "scripts/fuzzing.py", "--seconds", "2")
+
+
 def tests() -> None:
     command(BIN / "pytest", f"--junitxml={REPORT}", CI="true")
     none_skipped(REPORT)
@@ -101,6 +105,7 @@ STAGES: tuple[Callable[[], None], ...] = (
     contracts,
     wheel,
     native,
+    fuzz,
     tests,
     flower,
 )

@@ -277,8 +277,6 @@ uint64_t secagg_encode_vaes(uint8_t *out, const float *values, size_t batches, u
     for (; batches != 0; batches--, out += (size_t)BATCH * lane_bytes) {
         /* The bursts of the next batch: as many as there are steps while this one is rounded. */
         for (size_t b = 0; b < (count > STEPS ? count : STEPS); b++) {
-            const struct job job = {values, (const __m128i *)(void *)now->random + b * GROUPS,
-                                    work.whole + b * GROUPS, &rule};
             struct keystream *keystream = b < count ? bursts[b].keystream : NULL;
             __m256i *place = b < count ? (__m256i *)(void *)next + bursts[b].place : NULL;
             const size_t cipher = keystream == NULL                          ? 0
@@ -287,6 +285,8 @@ uint64_t secagg_encode_vaes(uint8_t *out, const float *values, size_t batches, u
             if (keystream != NULL && (b >= STEPS || !in_float))
                 draw(keystream, place);
             if (b < STEPS) {
+                const struct job job = {values, (const __m128i *)(void *)now->random + b * GROUPS,
+                                        work.whole + b * GROUPS, &rule};
                 steps[in_float ? cipher : 0](keystream, place, &job, &findings);
                 values += STEP;
             }

@@ -199,9 +199,9 @@ class ClientEndpoint(Endpoint):
         if record is not None and taken is not None:
             record.check(taken)
         effects = handle(event, sender)
-        if record is not None and taken is not None:
-            if any(isinstance(effect, Send) for effect in effects):
-                record.add(taken)
+        said = any(isinstance(effect, Send) for effect in effects)
+        if record is not None and taken is not None and said:
+            record.add(taken)
         if self._book is not None:
             self._book.happened(event, sender, effects)
         return effects

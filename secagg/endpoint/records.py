@@ -230,6 +230,9 @@ def _places(descriptor: int, place: str) -> Iterator[_Place]:
         if rest[:_CHECK_BYTES] != _check(offset, lengths):
             raise LedgerCorrupt("a record's lengths were changed", place=place, offset=offset)
         found = _Place(offset, *_LENGTHS.unpack(lengths))
+        # Whether a record is final is one of two bytes, though any would be read.
+        if _LENGTHS.pack(found.head, found.tail, found.final) != lengths:
+            raise LedgerCorrupt("expected a final record or none", place=place, offset=offset)
         if found.end > size:
             return
         data = memoryview(_read(descriptor, found.start, found.head + found.tail))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, overload
 
+from secagg.errors import LedgerCorrupt
 from secagg.ledger.database import Database
 from secagg.protocol import Record
 
@@ -42,9 +43,8 @@ class SqliteRecords:
     def load(self, session: bytes) -> Sequence[Record]:
         """As `RecordStore.load`; vectors are read one by one, when they are asked for."""
         query = "SELECT number FROM records WHERE session = ? ORDER BY number"
-        return _Rows(
-            self._database, session, [row[0] for row in self._database.rows(query, session)]
-        )
+        rows = self._database.rows(query, session, cells=(int,))
+        return _Rows(self._database, session, [row[0] for row in rows])
 
     def add(self, session: bytes, record: Record) -> None:
         """As `RecordStore.add`."""
@@ -85,9 +85,17 @@ class _Rows(Sequence[Record]):
     def __getitem__(self, index: int | slice) -> Record | Sequence[Record]:
         if isinstance(index, slice):
             return _Rows(self._database, self._session, self._numbers[index])
-        ((head, tail, final),) = self._database.rows(
+        number = self._numbers[index]
+        rows = self._database.rows(
             "SELECT head, tail, final FROM records WHERE session = ? AND number = ?",
             self._session,
-            self._numbers[index],
+            number,
+            cells=(bytes, bytes, int),
         )
+        if len(rows) != 1 or rows[0][2] not in (0, 1):
+            raise LedgerCorrupt(
+                f"expected one record of number {number}, final or not, got {len(rows)}",
+                place=self._database.place,
+            )
+        head, tail, final = rows[0]
         return Record(head, memoryview(tail), bool(final))

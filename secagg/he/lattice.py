@@ -91,7 +91,11 @@ class Lattice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
             raise ParameterError(
                 f"expected a ring degree of {sorted(MAX_MODULUS_BITS)}, got {self.degree}"
             )
+        if not self.data_primes or (self.scheme == "bfv") != bool(self.plain_modulus):
+            raise ParameterError("expected data primes, and a plain modulus for BFV alone")
         bits = prod(self.key_primes).bit_length()
+        if not 0 <= self.scale_bits < bits:
+            raise ParameterError(f"expected a scale below 2^{bits}, got 2^{self.scale_bits}")
         if bits > limit:
             raise ParameterError(
                 f"at degree {self.degree} the coefficient modulus, special prime included, has at"
@@ -101,7 +105,9 @@ class Lattice(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
         if len(set(moduli)) != len(moduli):
             raise ParameterError("expected distinct primes")
         for prime in moduli:
-            if prime.bit_length() > MAX_PRIME_BITS or prime % (2 * self.degree) != 1:
+            # 1 and some negative numbers are 1 modulo 2N as well.
+            small = 1 < prime < 1 << MAX_PRIME_BITS
+            if not small or prime % (2 * self.degree) != 1:
                 raise ParameterError(
                     f"expected primes of at most {MAX_PRIME_BITS} bits that are 1 modulo"
                     f" {2 * self.degree}, got {prime}"

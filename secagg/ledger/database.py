@@ -106,10 +106,26 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
 
-    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """All that a query finds."""
+    def rows(self, query: str, *values: Any, cells: tuple[type, ...]) -> list[tuple[Any, ...]]:
+        """All that a query finds.
+
+        Args:
+            query: what to look for.
+            values: in place of the query's parameters.
+            cells: the type of each cell of a row.
+
+        Raises:
+            LedgerCorrupt: a cell of another type. Our tables have none; somebody's in their place
+                may.
+        """
         with self._database_errors():
-            return self._own().execute(query, values).fetchall()
+            found = self._own().execute(query, values).fetchall()
+        for row in found:
+            if tuple(map(type, row)) != cells:
+                names = ", ".join(cell.__name__ for cell in cells)
+                came = ", ".join(type(cell).__name__ for cell in row)
+                raise LedgerCorrupt(f"expected rows of {names}, got {came}", place=self.place)
+        return found
 
     def check_own(self) -> None:
         """Refuse to go on in a process that has not opened it.
@@ -145,6 +161,9 @@ class Database:
             if code in _DAMAGED:
                 raise LedgerCorrupt(str(error), place=self.place) from error
             raise LedgerUnavailable(str(error), place=self.place) from error
+        except UnicodeDecodeError as error:
+            # SQLite's own words quote what is in the file.
+            raise LedgerCorrupt("SQLite's complaint is no text", place=self.place) from error
 
 
 def _connected(path: Path) -> sqlite3.Connection:

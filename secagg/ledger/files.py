@@ -30,7 +30,7 @@ from secagg.errors import (
     LedgerMissing,
     LedgerUnavailable,
 )
-from secagg.ledger.storage import KEY
+from secagg.ledger.storage import KEY, session_named
 from secagg.types import Rng, Secret
 
 _PRIVATE: Final = 0o600
@@ -161,11 +161,7 @@ class FileStorage:
         """The sessions that have a directory."""
         with ledger_errors(self._sessions):
             found = [path.name for path in self._sessions.iterdir()]
-        try:
-            return [bytes.fromhex(name) for name in found]
-        except ValueError:
-            place = str(self._sessions)
-            raise LedgerCorrupt(f"expected session ids, got {sorted(found)}", place=place) from None
+        return [session_named(name, str(self._sessions)) for name in found]
 
     def items(self, session: bytes) -> Collection[str]:
         """The names of a session's files."""

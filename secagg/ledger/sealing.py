@@ -58,7 +58,10 @@ class Sealer:
         if len(plaintext) < _LENGTH.size:
             raise VerificationError(f"a sealed record has at least 8 bytes, got {len(plaintext)}")
         end = len(plaintext) - _LENGTH.size
-        cut = end - _LENGTH.unpack_from(plaintext, end)[0]
+        size = _LENGTH.unpack_from(plaintext, end)[0]
+        if size > end:
+            raise VerificationError(f"a sealed record of {end} bytes has no head of {size}")
+        cut = end - size
         view = memoryview(plaintext)
         return Record(bytes(view[cut:end]), view[:cut], final=key is None)
 

@@ -19,7 +19,7 @@ from secagg.durable import flush_directory
 from secagg.errors import LedgerCorrupt
 from secagg.ledger.database import Database
 from secagg.ledger.files import check_private, erase_file, ledger_errors, read_file, write_file
-from secagg.ledger.storage import KEY
+from secagg.ledger.storage import KEY, session_named
 
 _TABLES: Final = (
     # The log in pieces, each at its first byte.
@@ -72,7 +72,7 @@ class SqliteStorage:
                 check_private(self._keys)
             log = b"".join(self._pieces())
             self._end = len(log)
-            marks = self._database.rows("SELECT data FROM mark")
+            marks = self._database.rows("SELECT data FROM mark", cells=(bytes,))
             return log, marks[0][0] if marks else b""
         except BaseException:
             self.close()
@@ -100,18 +100,16 @@ class SqliteStorage:
 
     def sessions(self) -> Collection[bytes]:
         """The sessions that have items or a key."""
-        stored = {row[0] for row in self._database.rows("SELECT DISTINCT session FROM items")}
+        query = "SELECT DISTINCT session FROM items"
+        stored = {row[0] for row in self._database.rows(query, cells=(bytes,))}
         with ledger_errors(self._keys):
             found = [path.name for path in self._keys.iterdir()]
-        try:
-            return stored | {bytes.fromhex(name) for name in found}
-        except ValueError:
-            place = str(self._keys)
-            raise LedgerCorrupt(f"expected session ids, got {sorted(found)}", place=place) from None
+        return stored | {session_named(name, str(self._keys)) for name in found}
 
     def items(self, session: bytes) -> Collection[str]:
         """The names of a session's items, the key's among them."""
-        rows = self._database.rows("SELECT name FROM items WHERE session = ?", session)
+        query = "SELECT name FROM items WHERE session = ?"
+        rows = self._database.rows(query, session, cells=(str,))
         with ledger_errors(self._keys):
             return [row[0] for row in rows] + [KEY] * self._key(session).exists()
 
@@ -136,7 +134,7 @@ class SqliteStorage:
                 return read_file(path)
             return None
         rows = self._database.rows(
-            "SELECT data FROM items WHERE session = ? AND name = ?", session, name
+            "SELECT data FROM items WHERE session = ? AND name = ?", session, name, cells=(bytes,)
         )
         return rows[0][0] if rows else None
 
@@ -163,7 +161,7 @@ class SqliteStorage:
         return self._keys / session.hex()
 
     def _pieces(self) -> list[bytes]:
-        rows = self._database.rows("SELECT start, data FROM log ORDER BY start")
+        rows = self._database.rows("SELECT start, data FROM log ORDER BY start", cells=(int, bytes))
         end = 0
         for start, data in rows:
             if start != end:

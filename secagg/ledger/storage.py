@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, Protocol
 
-from secagg.errors import LedgerBusy, LedgerError, LedgerMissing
+from secagg.errors import LedgerBusy, LedgerCorrupt, LedgerError, LedgerMissing
 
 KEY: Final = "key"
 """The item that holds a session's key; the one that `erase` must overwrite, not only remove."""
@@ -72,6 +72,22 @@ class Storage(Protocol):
     def close(self) -> None:
         """Let others load. Twice is once."""
         ...
+
+
+def session_named(name: str, place: str) -> bytes:
+    """The session whose name in a directory this is: its id in lower-case hexadecimal digits.
+
+    Raises:
+        LedgerCorrupt: it is nothing of the kind, so somebody else put it there.
+    """
+    try:
+        session = bytes.fromhex(name)
+    except ValueError:
+        session = b""
+    # Spaces and capitals would be read too, and then looked for under the one right name.
+    if not session or session.hex() != name:
+        raise LedgerCorrupt(f"expected session ids, got {name!r}", place=place)
+    return session
 
 
 class MemoryStorage:

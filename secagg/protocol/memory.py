@@ -206,14 +206,21 @@ class Memory:
             raise DecodeError(f"not the record of a party that has ended: {error}") from None
 
     def effects(self, state: ClosedState) -> Iterator[Effect]:
-        """What the last call of a party that has ended asked for."""
+        """What the last call of a party that has ended asked for.
+
+        Raises:
+            DecodeError: a message that is none of the party's, or a total of no whole lanes.
+        """
         for send in state.sends:
             yield Send(send.to, self._table.parse(send.kind, send.body, memoryview(send.tail)))
         if state.failure is not None:
             yield Fail(state.failure)
         else:
             lanes = self._plan.ring.dtype
-            total = None if state.total is None else np.frombuffer(state.total, dtype=lanes)
+            try:
+                total = None if state.total is None else np.frombuffer(state.total, dtype=lanes)
+            except ValueError as error:
+                raise DecodeError(f"not the total of a party that has ended: {error}") from None
             yield Done(total, state.included)
 
     def _stored(self, send: Send) -> StoredSend:

@@ -220,8 +220,9 @@ class Roster(msgspec.Struct, frozen=True, array_like=True):
             unsigned. It comes from the party's own verification, never from the server's word.
 
     Raises:
-        ParameterError: an epoch out of range, or keys that are not one of 32 bytes for each
-            client, all distinct, or an authority that is none or is among the clients.
+        ParameterError: an epoch out of range, others than clients ascending by roster index, or
+            keys that are not one of 32 bytes for each client, all distinct, or an authority that is
+            none or is among the clients.
     """
 
     epoch: int
@@ -232,6 +233,7 @@ class Roster(msgspec.Struct, frozen=True, array_like=True):
     def __post_init__(self) -> None:
         if not 0 <= self.epoch < 1 << 63:
             raise ParameterError(f"an epoch lies in 0..2**63-1, got {self.epoch}")
+        _check_clients(self.clients)
         if not self.keys:
             if self.authority:
                 raise ParameterError("an authority signs keys; this roster has none")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from secagg.endpoint import FileRecords, MemoryRecords, RecordStore, SqliteRecords
+from secagg.endpoint.records import _check
 from secagg.errors import LedgerBusy, LedgerCorrupt, LedgerUnavailable
 from secagg.protocol import Record
 
@@ -127,6 +128,35 @@ def test_a_record_that_was_changed(root: Path) -> None:
         path.write_bytes(changed)
         with pytest.raises(LedgerCorrupt, match="changed"):
             store.load(ONE)
+
+
+def test_a_record_that_is_final_by_another_byte(root: Path) -> None:
+    """Without a key in it anybody can make the check of such lengths."""
+    path = root / ONE.hex()
+    whole = bytearray(path.read_bytes())
+    whole[16] = 2
+    whole[17:33] = _check(0, bytes(whole[:17]))
+    path.write_bytes(whole)
+    with pytest.raises(LedgerCorrupt, match="expected a final record or none"):
+        FileRecords(root).load(ONE)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("head", "'text'"), ("tail", "NULL"), ("final", "'no'"), ("final", "7")]
+)
+def test_a_table_with_other_cells(tmp_path: Path, column: str, value: str) -> None:
+    store = SqliteRecords(tmp_path / "records")
+    store.add(ONE, FIRST)
+    store.close()
+    connection = sqlite3.connect(tmp_path / "records", isolation_level=None)
+    connection.execute("CREATE TABLE loose AS SELECT * FROM records")
+    connection.execute("DROP TABLE records")
+    connection.execute("ALTER TABLE loose RENAME TO records")
+    connection.execute(f"UPDATE records SET {column} = {value}")  # noqa: S608
+    connection.close()
+    loaded = SqliteRecords(tmp_path / "records").load(ONE)
+    with pytest.raises(LedgerCorrupt, match="expected"):
+        loaded[0]
 
 
 def test_a_file_that_is_cut_after_it_was_loaded(root: Path) -> None:

@@ -143,6 +143,13 @@ def test_every_derived_lattice_is_within_the_table(derive) -> None:  # type: ign
         (Lattice("bfv", 2048, 12289, ((1 << 60) - (1 << 14) + 1,), 0, 0), "at most 54 bits"),
         (Lattice("bfv", 2048, 12289, (12289,), 0, 0), "distinct"),
         (Lattice("bfv", 4096, 12289, (40961,), 0, 0), "1 modulo 8192"),
+        (Lattice("bfv", 4096, 40961, (1,), 0, 0), "1 modulo 8192"),
+        (Lattice("bfv", 4096, 40961, (1 - 8192,), 0, 0), "1 modulo 8192"),
+        (Lattice("bfv", 4096, 40961, (), 0, 0), "expected data primes"),
+        (Lattice("bfv", 4096, 0, (40961,), 0, 0), "a plain modulus for BFV alone"),
+        (Lattice("ckks", 4096, 40961, (65537,), 0, 10), "a plain modulus for BFV alone"),
+        (Lattice("ckks", 4096, 0, (40961,), 0, 1 << 40), "expected a scale below"),
+        (Lattice("ckks", 4096, 0, (40961,), 0, -1), "expected a scale below"),
     ],
 )
 def test_lattices_outside_the_table_are_refused(lattice: Lattice, reason: str) -> None:

@@ -148,9 +148,12 @@ def test_a_changed_file_is_named_with_entry_and_byte(root: Path) -> None:
         open_at(root)
     data[-1] ^= 1
     log.write_bytes(data)
-    (root / "sessions" / "notes").mkdir()
-    with pytest.raises(LedgerCorrupt, match="expected session ids"):
-        open_at(root)
+    # Hexadecimal digits, but not the one way to write them.
+    for name in ("notes", "AB" * 32, " " + "ab" * 32):
+        (root / "sessions" / name).mkdir()
+        with pytest.raises(LedgerCorrupt, match="expected session ids"):
+            open_at(root)
+        (root / "sessions" / name).rmdir()
 
 
 def test_a_missing_session_key_is_named(root: Path) -> None:

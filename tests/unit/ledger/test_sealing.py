@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from unit.ledger.world import DEVICE
 
+from secagg.crypto import chunked
 from secagg.crypto.rng import SystemRng
 from secagg.errors import VerificationError
 from secagg.ledger.sealing import SALT_BYTES, Sealer
@@ -46,6 +47,20 @@ def test_a_record_opens_in_its_place_only(left: str, monkeypatch: pytest.MonkeyP
     ):
         with pytest.raises(VerificationError, match="does not open"):
             Sealer(owner, DEVICE).open(data, session, number, key)
+
+
+def test_a_head_longer_than_the_record_is_refused() -> None:
+    """Only this device can seal one; cut from the wrong end, it would be another record."""
+    sealer, salt = Sealer(OWNER, DEVICE), b"s" * SALT_BYTES
+    for size, fits in ((8, True), (9, False), ((1 << 64) - 1, False)):
+        plaintext = memoryview(b"tailhead" + size.to_bytes(8, "big"))
+        once, place = sealer._key(SESSION, 3, KEY, salt), sealer._place(SESSION, 3, KEY)
+        sealed = chunked.seal(once, plaintext, place, clear=salt)
+        if fits:
+            assert sealer.open(sealed, SESSION, 3, KEY).head == b"tailhead"
+        else:
+            with pytest.raises(VerificationError, match=f"has no head of {size}"):
+                sealer.open(sealed, SESSION, 3, KEY)
 
 
 def test_both_keys_are_needed() -> None:

@@ -90,9 +90,9 @@ def test_commits_are_flushed_and_so_is_the_directory(path: Path) -> None:
     """EXTRA is 3; with less, a power cut can undo what was committed last."""
     database = Database(path)
     database.open()
-    assert database.rows("PRAGMA synchronous") == [(3,)]
-    assert database.rows("PRAGMA journal_mode") == [("delete",)]
-    assert database.rows("PRAGMA secure_delete") == [(1,)]
+    assert database.rows("PRAGMA synchronous", cells=(int,)) == [(3,)]
+    assert database.rows("PRAGMA journal_mode", cells=(str,)) == [("delete",)]
+    assert database.rows("PRAGMA secure_delete", cells=(int,)) == [(1,)]
     database.close()
 
 
@@ -104,9 +104,9 @@ def test_a_change_is_whole_or_not_at_all(path: Path) -> None:
             ("INSERT INTO items VALUES (?, 'name', ?)", (bytes(32), b"data")),
             ("INSERT INTO absent VALUES (1)", ()),
         )
-    assert database.rows("SELECT * FROM items") == []
+    assert database.rows("SELECT name FROM items", cells=(str,)) == []
     database.change(("INSERT INTO items VALUES (?, 'name', ?)", (bytes(32), b"data")))
-    assert database.rows("SELECT name FROM items") == [("name",)]
+    assert database.rows("SELECT name FROM items", cells=(str,)) == [("name",)]
     database.close()
 
 
@@ -140,9 +140,38 @@ def test_a_piece_of_the_log_that_is_missing(path: Path) -> None:
         open_at(path)
 
 
-def test_what_is_no_session_among_the_keys(path: Path) -> None:
-    (path.with_name("state.db.keys") / "notes").write_text("mine")
+@pytest.mark.parametrize("name", ["notes", "AB" * 32, " " + "ab" * 32, "ab" * 31 + "a b"])
+def test_what_is_no_session_among_the_keys(path: Path, name: str) -> None:
+    (path.with_name("state.db.keys") / name).write_text("mine")
     with pytest.raises(LedgerCorrupt, match="expected session ids"):
+        open_at(path)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("log", "data"), ("mark", "data"), ("items", "session"), ("log", "start")]
+)
+def test_a_table_with_cells_of_another_type(path: Path, table: str, column: str) -> None:
+    """Ours are strict; one that somebody put in their place need not be."""
+    SqliteStorage(path).close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(f"CREATE TABLE loose AS SELECT * FROM {table}")  # noqa: S608
+    connection.execute(f"DROP TABLE {table}")
+    connection.execute(f"ALTER TABLE loose RENAME TO {table}")
+    if table == "items":
+        connection.execute("INSERT INTO items VALUES (x'00', 'name', x'00')")
+    connection.execute(f"UPDATE {table} SET {column} = 'text'")  # noqa: S608
+    connection.close()
+    with pytest.raises(LedgerCorrupt, match=r"expected rows of .*, got .*str"):
+        open_at(path)
+
+
+def test_a_complaint_that_is_no_text(path: Path) -> None:
+    """SQLite quotes the schema in its error, and its bytes may be no UTF-8."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"CREATE TABLE items")
+    data[place + 2] = 0xBC
+    path.write_bytes(data)
+    with pytest.raises(LedgerCorrupt, match=r"no text|malformed"):
         open_at(path)
 
 

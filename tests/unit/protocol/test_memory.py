@@ -10,7 +10,7 @@ import pytest
 from attacks.scenes import scenario_of
 
 from secagg.errors import DecodeError
-from secagg.protocol import BeaconHead, BeaconValue, Input, Record
+from secagg.protocol import BeaconHead, BeaconValue, Done, Input, Record
 from secagg.protocol.beacon import VALUE_BYTES
 from secagg.protocol.effects import LARGEST_ROUND
 from secagg.protocol.memory import (
@@ -104,6 +104,15 @@ def test_a_closed_state_in_no_text_is_refused() -> None:
     for text in (b"done", b"why"):
         with pytest.raises(DecodeError, match="not the record of a party that has ended"):
             MEMORY.closed(head(CLOSED, body.replace(text, (NO_TEXT * 2)[: len(text)])))
+
+
+def test_a_total_of_half_a_lane_is_refused() -> None:
+    lanes = np.zeros(2, dtype=SCENARIO.plan.ring.dtype).tobytes()
+    state = ClosedState(b"event", "done", (), lanes, (client(0),), None)
+    (done,) = MEMORY.effects(state)
+    assert isinstance(done, Done)
+    with pytest.raises(DecodeError, match="not the total"):
+        list(MEMORY.effects(msgspec.structs.replace(state, total=lanes[:-1])))
 
 
 def test_every_byte_of_a_head_is_checked_or_does_not_matter() -> None:

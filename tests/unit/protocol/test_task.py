@@ -181,6 +181,22 @@ def test_sessions_that_are_refused(changes: dict[str, Any], match: str) -> None:
         Session(**(base | changes))
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        (),
+        (SERVER,),
+        (client(1), client(0)),
+        (client(0), client(0)),
+        (client(-1),),
+        (client(1 << 33),),
+    ],
+)
+def test_rosters_of_others_than_clients_in_order(members: tuple[PartyId, ...]) -> None:
+    with pytest.raises(ParameterError, match=r"expected|roster indices ascend"):
+        Roster(0, members)
+
+
 def test_unknown_protocols_are_named() -> None:
     with pytest.raises(ParameterError, match=r"plain, secagg, secagg_plus, .*got 'telepathy'"):
         protocols.get("telepathy")
