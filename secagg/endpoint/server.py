@@ -95,8 +95,8 @@ class ServerEndpoint(Endpoint):
             records: where a server that dies leaves what its successor needs, over the same
                 invitation. Without, the session dies with it.
             public_record: takes the lines of the record for everybody, one in a call: the `write`
-                of a file. At level `malicious` only. A server that is restored begins it anew. If the
-                identity has a key, it signs the record's head.
+                of a file. At level `malicious` only. A server that is restored begins it anew. If
+                the identity has a key, it signs the record's head.
             roster: that was given to `Invitation.fresh`.
             identity: whom the server believes, where the protocol needs it.
             beacon: where the protocol reads one.

@@ -103,10 +103,10 @@ def test_a_session_is_opened_once_whether_running_or_over() -> None:
 def test_it_says_which_sessions_run() -> None:
     storage = created()
     ledger = opened(storage, SESSION, cap=5)
-    assert ledger.running == ()
+    assert list(ledger.running) == []
     ledger.open_session(FIRST, 0)
     ledger.open_session(SESSION.id, 0)
-    assert ledger.running == (FIRST, SESSION.id)
+    assert list(ledger.running) == [FIRST, SESSION.id]
     ledger.give_up(FIRST)
     ledger.close()
     assert opened(storage, SESSION, cap=5).running == (SESSION.id,)
