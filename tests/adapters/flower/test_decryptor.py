@@ -30,7 +30,7 @@ class Served:
                 except SecaggError as error:
                     self.error = error
 
-        self.thread = threading.Thread(target=serve)
+        self.thread = threading.Thread(target=serve, daemon=True)
         self.thread.start()
 
     def close(self) -> None:
