@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.datasets import load_digits
 
 Arrays = list[npt.NDArray[np.float32]]
 Labels = npt.NDArray[np.int64]
@@ -20,6 +19,9 @@ TEST_FROM = 1440
 @cache
 def _digits() -> tuple[Inputs, Labels]:
     """All 1797 images of 8 x 8 pixels, from 0 to 1, and what they show."""
+    # Here, since Flower may start a process for a message that needs no data.
+    from sklearn.datasets import load_digits
+
     pixels, labels = load_digits(return_X_y=True)
     return (pixels / 16).astype(np.float32), labels.astype(np.int64)
 
