@@ -68,7 +68,7 @@ def test_a_sum_that_wraps_is_a_wrong_mean_without_an_error() -> None:
     mean = legacy.run()
     assert mean is not None
     assert not legacy.errors
-    assert np.all(np.abs(mean - 7.9) > 8), "further off than any client can be"
+    assert np.all(np.abs(mean) > 8), "where no client can be"
 
 
 def test_not_a_number_becomes_a_number() -> None:
