@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -142,6 +143,8 @@ def test_constant_time_of_the_checkout() -> None:
     words = ("--protocol", "plain", "--check", "native", "--source", source, "--format", "json")
     done = secagg("audit", "-q", *words)
     found = {one["id"]: one for one in json.loads(done.stdout)["audit"]["results"]}
-    assert found["native.constant-time"]["verdict"] == "pass", found
     assert found["native.provenance"]["verdict"] == "pass"
-    assert done.returncode == 0
+    # Without its tools it is inconclusive, on a developer's machine; CI has them.
+    tools = all(map(shutil.which, ("cmake", "cc", "valgrind")))
+    expected = ("pass", 0) if tools else ("inconclusive", 3)
+    assert (found["native.constant-time"]["verdict"], done.returncode) == expected, found

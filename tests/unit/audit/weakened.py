@@ -28,8 +28,8 @@ class Sound(ForeignImplementation):
 
     def stream(self, seed: bytes, length: int, bits: int) -> Numbers:
         raw = hashlib.shake_256(seed).digest(8 * length)
-        drawn: Numbers = np.frombuffer(raw, dtype="<u8") & np.uint64((1 << bits) - 1)
-        return drawn
+        drawn: Numbers = np.frombuffer(raw, dtype="<u8")
+        return drawn & np.uint64((1 << bits) - 1)
 
     def seed_of(self, request: Request, *words: object) -> bytes:
         return hashlib.sha256(request.seed + repr(words).encode()).digest()
@@ -51,7 +51,8 @@ class Sound(ForeignImplementation):
 
     def masked(self, request: Request, number: int) -> Numbers:
         peers = [peer for peer in range(request.clients) if peer != number]
-        row = request.inputs[number].astype(np.uint64) + self.mask(request, number, peers)
+        row: Numbers = request.inputs[number].astype(np.uint64)
+        row = row + self.mask(request, number, peers)
         return row & np.uint64((1 << request.bits) - 1)
 
     def unmasked(
