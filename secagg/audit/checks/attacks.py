@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final, Protocol
 
+from secagg import protocols
 from secagg.audit.library import ProtocolSubject
 from secagg.audit.registry import Check, Settings
 from secagg.audit.subject import Subject
@@ -20,6 +21,8 @@ from secagg.protocol import Protocol as Aggregation
 from secagg.types import Rng
 
 ELSEWHERE: Final = "attacks are made on this library's own parties"
+REFERENCE: Final = "secagg"
+"""The protocol that offers every level: what a level means where it is not offered."""
 
 
 class Outcome(Protocol):
@@ -99,11 +102,12 @@ def _guarded(attack: Attack, guarantees: Guarantees, subject: Subject) -> bool:
     if guarantees.adversary is Adversary.TRUSTED_SERVER or not isinstance(subject, ProtocolSubject):
         return False
     lying = guarantees.adversary.at_least(Adversary.LYING_SERVER)
+    level = Level.MALICIOUS if lying else Level.CURIOUS
     try:
-        return attack.guarded(subject.protocol, Level.MALICIOUS if lying else Level.CURIOUS)
+        return attack.guarded(subject.protocol, level)
     except ParameterError:
-        # A level that the protocol does not offer can still be demanded of it.
-        return lying
+        # A level that the protocol does not offer can be demanded of it all the same.
+        return attack.guarded(protocols.get(REFERENCE), level)
 
 
 def _judge(attack: Attack, subject: Subject, settings: Settings) -> Judgement:
