@@ -94,9 +94,9 @@ class ServerEndpoint(Endpoint):
             deadlines: seconds that are waited in each phase for those who have not answered.
             records: where a server that dies leaves what its successor needs, over the same
                 invitation. Without, the session dies with it.
-            public_record: takes the lines of the record for everybody, one in a call: the `write` of a
-                file. At level `malicious` only. A server that is restored begins it anew. If the
-                identity has a key, it signs the record's head.
+            public_record: takes the lines of the record for everybody, one in a call: the `write`
+                of a file. At level `malicious` only. A server that is restored begins it anew. If
+                the identity has a key, it signs the record's head. What it raises ends the session.
             roster: that was given to `Invitation.fresh`.
             identity: whom the server believes, where the protocol needs it.
             beacon: where the protocol reads one.

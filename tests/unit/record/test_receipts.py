@@ -74,6 +74,17 @@ def test_each_message_has_an_audit_path() -> None:
         assert root_of_path(line, proof.index, proof.size, path).hex() == found.root
 
 
+def test_two_receipts_of_one_client_are_no_comparison() -> None:
+    for receipts in (recorded().receipts(0), recorded().receipts(0, 0)):
+        (verdict,) = of(judged(recorded().record, receipts).verdicts, "one log")
+        assert verdict.standing is Standing.UNCHECKABLE
+        assert "there are those of 1" in verdict.details
+    (receipt,) = recorded().receipts(0)
+    other = resigned(receipt, cohort_root="", transcript="33" * 32)
+    found = judged(recorded().record, [receipt, other])
+    assert not found.holds
+
+
 def test_paths_are_followed_and_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     close = Frontier.close
 
