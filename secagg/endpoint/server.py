@@ -96,7 +96,7 @@ class ServerEndpoint(Endpoint):
                 invitation. Without, the session dies with it.
             public_record: takes the lines of the record for everybody, one in a call: the `write`
                 of a file. At level `malicious` only. A server that is restored begins it anew. If
-                the identity has a key, it signs the record's head.
+                the identity has a key, it signs the record's head. What it raises ends the session.
             roster: that was given to `Invitation.fresh`.
             identity: whom the server believes, where the protocol needs it.
             beacon: where the protocol reads one.

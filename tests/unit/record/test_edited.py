@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -151,7 +153,7 @@ def test_each_field_of_each_line_forged(protocol: str) -> None:
         for name, value in fields.items():
             if name in ("line", "previous") or (fields["line"], name) in SERVERS_WORD:
                 continue
-            if fields["line"] == "head":
+            if fields["line"] == "head" and name != "session":
                 continue
 
             def change(all_fields: list[Fields], at: int = at, name: str = name) -> None:
@@ -237,3 +239,26 @@ def test_signatures_left_out_so_that_too_few_agree() -> None:
 
     wrong = failing(judged(forged(lines, change)))
     assert "3 clients signed the survivors, 4 are needed" in "".join(wrong["agreement"])
+
+
+@pytest.mark.parametrize(("name", "value"), [("root", "ab" * 32), ("size", 3)])
+def test_a_head_of_another_log(name: str, value: object) -> None:
+    lines = recorded().lines
+    head = fields_of(lines)[-1] | {name: value}
+    data = json.dumps(head, separators=(",", ":")).encode() + b"\n"
+    (wrong,) = failing(judged([*lines[:-1], data]))["log"]
+    assert wrong.startswith(f"line {len(lines)}, byte ")
+    assert f"the head says {head['size']} and {head['root']}" in wrong
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda fields: fields.pop(-2), "no line says what the session came to"),
+        (lambda fields: fields[-1].update(session="ab" * 32), "the head is of session abab"),
+        (lambda fields: fields[-2].update(result=""), "and nothing is committed to"),
+    ],
+)
+def test_an_end_that_says_too_little(change: Callable[[list[Fields]], None], words: str) -> None:
+    (wrong,) = failing(judged(forged(recorded().lines, change)))["order"]
+    assert words in wrong

@@ -17,7 +17,7 @@ from secagg.audit.verification import Anchor, Standing, decode_head, verify
 from secagg.crypto.rng import seeded
 from secagg.crypto.signing import SigningKey
 from secagg.endpoint import MemoryRecords, Outgoing, ServerEndpoint
-from secagg.errors import LocalProtocolError, ParameterError, RecordRefused
+from secagg.errors import LocalProtocolError, ParameterError, RecordRefused, RoundFailed
 from secagg.ledger import MemoryStorage
 from secagg.protocol import Identities, Level, Session, Task
 from secagg.protocols._masking.authenticated.messages import (
@@ -187,6 +187,24 @@ def test_a_server_that_died_writes_the_same(protocol: str) -> None:
             pass
         assert len(server.result().included) == 5
         assert judged(again).holds
+
+
+def test_a_sink_that_fails_ends_the_session() -> None:
+    session, taken = recorded(), 0
+
+    def full(line: bytes) -> None:
+        nonlocal taken
+        taken += 1
+        if taken > 15:
+            raise OSError(28, "no space left")
+
+    server = session.serving([], sink=full)
+    ends = {SERVER: server, **{who: session.federation.client(who) for who in session.clients}}
+    with pytest.raises(OSError, match="no space left"):
+        Channel(ends).run()
+    assert server.done
+    with pytest.raises(RoundFailed):
+        server.result()
 
 
 def test_no_record_of_a_session_that_is_over() -> None:
