@@ -1,10 +1,9 @@
-"""What lies on a client's disk: ledgers, sealed records, a party's memory."""
+"""What lies on a client's disk: ledgers, and records as they are sealed."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cache
 
 import msgspec
@@ -15,15 +14,12 @@ from unit.ledger.world import DEVICE, VICTIM, KeptVictim, World, opened, owner_o
 
 from secagg.crypto import chunked
 from secagg.crypto.rng import seeded
-from secagg.errors import DecodeError, LedgerError
+from secagg.errors import LedgerError
 from secagg.ledger import FileStorage, Keeper, Ledger, MemoryStorage
 from secagg.ledger.entries import Chain
-from secagg.ledger.ledger import _sends
 from secagg.ledger.sealing import SALT_BYTES, Sealer
-from secagg.protocol import ClientPolicy, Input, Record, Remember
-from secagg.protocol.memory import CLOSED, Memory, RecordHead
-from secagg.types import SERVER, Secret
-from secagg.wire import Message
+from secagg.protocol import ClientPolicy, Record
+from secagg.types import Secret
 
 SESSION = bytes(32)
 OWNER = b"o" * 32
@@ -39,12 +35,13 @@ def of() -> Scenario:
 @cache
 def used() -> MemoryStorage:
     """A ledger with one answered session, one given up, and one that is running."""
-    session, storage, rng = of().session, MemoryStorage(), seeded(1)
+    world = scenario()  # of its own: another's generator has been drawn from
+    session, storage, rng = world.session, MemoryStorage(), seeded(1)
     Ledger.create(storage, owner_of(session), DEVICE, rng)
     ledger = Ledger.open(storage, owner_of(session), DEVICE, rng, sessions_per_round=1)
-    policy = ClientPolicy.accepting(of().plan)
-    keeper = Keeper(ledger, of().protocol, session, VICTIM, rng, policy)
-    World(lambda: KeptVictim(keeper), of()).run()
+    policy = ClientPolicy.accepting(world.plan)
+    keeper = Keeper(ledger, world.protocol, session, VICTIM, rng, policy)
+    World(lambda: KeptVictim(keeper), world).run()
     ledger.open_session(b"g" * 32, 1)
     ledger.give_up(b"g" * 32)
     ledger.open_session(b"r" * 32, 2)
@@ -151,57 +148,6 @@ def _raw_sealed(data: bytes) -> None:
     Sealer(OWNER, DEVICE).open(data[1:], SESSION, 0, None if data[:1] == b"\1" else KEY)
 
 
-@cache
-def records() -> tuple[Record, ...]:
-    """What the parties of a small session remember, small ones."""
-    found = []
-    world = of()
-    party = world.party(VICTIM)
-    effects = [*party.start(), *party.handle(Input(world.inputs[VICTIM]), VICTIM)]
-    found += [one.record for one in effects if isinstance(one, Remember)]
-    server = world.party(SERVER)
-    found += [one.record for one in server.start() if isinstance(one, Remember)]
-    for each in world.plan.task.clients:
-        for one in world.party(each).start():
-            if isinstance(message := getattr(one, "message", None), Message):
-                answers = server.handle(message, each)
-                found += [one.record for one in answers if isinstance(one, Remember)]
-    return tuple(found)
-
-
-def _memory(data: bytes) -> bytes:
-    """A record's head, and a tail of some bytes: its event, or what is left of a party."""
-    size = data[0] if data else 0
-    tail, head = data[1 : 1 + size], data[1 + size :]
-    party = of().party(VICTIM)
-    memory = Memory(of().session, VICTIM, party.table)
-    record = Record(head, memoryview(tail))
-    found = RecordHead.parse(record)
-    repr(found)
-    with suppress(DecodeError):
-        memory.read(record)
-    if found.type == CLOSED:
-        state = memory.closed(found)
-        repr(state)
-        list(memory.effects(state))
-        _sends(record)
-    else:
-        event, sender = memory.event(found, record.tail)
-        assert memory.digest_of(event, sender)
-        again = memory.happened(found.sequence, event, sender)
-        assert bytes(again.tail) == tail or not isinstance(event, Message | Input)
-    return data[: 1 + size] + msgspec.msgpack.encode(found)
-
-
-def _memory_seeds() -> Iterator[bytes]:
-    for record in records():
-        tail = bytes(record.tail)
-        if len(tail) < 256:
-            yield bytes((len(tail),)) + tail + record.head
-    memory = Memory(of().session, VICTIM, of().party(VICTIM).table)
-    yield b"\0" + memory.ended(3, b"e" * 32, "ended", ()).head
-
-
 def _fixed(*seeds: bytes) -> Callable[[], Iterator[bytes]]:
     return lambda: iter(seeds)
 
@@ -249,18 +195,5 @@ TARGETS = (
         _raw_sealed,
         ("secagg.ledger.sealing:Sealer.open", "secagg.crypto.chunked:open_sealed"),
         _raw_seeds,
-    ),
-    Target(
-        "memory",
-        _memory,
-        (
-            "secagg.protocol.memory:RecordHead.parse",
-            "secagg.protocol.memory:Memory.event",
-            "secagg.protocol.memory:Memory.closed",
-            "secagg.protocol.memory:Memory.effects",
-            "secagg.ledger.ledger:_sends",
-        ),
-        _memory_seeds,
-        canonical=False,
     ),
 )
