@@ -63,8 +63,10 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def alarm(self) -> bool:
-        """Whether it is a failure."""
-        return self.value < self.threshold if self.below else self.value > self.threshold
+        """Whether it is a failure. A value that is no number is one."""
+        if self.below:
+            return not self.value >= self.threshold
+        return not self.value <= self.threshold
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
