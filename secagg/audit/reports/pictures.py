@@ -1,4 +1,4 @@
-"""Greyscale pictures for a page that asks nobody: PGM (P5) to PNG (ISO/IEC 15948), in an address."""
+"""Greyscale pictures for a page that asks nobody: PGM (P5) to PNG (ISO 15948), in an address."""
 
 from __future__ import annotations
 
