@@ -19,6 +19,7 @@ from secagg.audit.report import audited, summed
 from secagg.audit.subject import Kind, Subject
 from secagg.audit.verdicts import (
     Judgement,
+    Picture,
     Result,
     Scope,
     Severity,
@@ -222,6 +223,7 @@ class Outcome:
     succeeded: bool
     stopped_by: str = ""
     evidence: str = ""
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass
@@ -291,6 +293,12 @@ def test_an_attack_that_gets_through_counts_where_it_is_guarded_against(
     assert found.verdict is Verdict.FAIL
     assert found.scope is scope
     assert "60 of 60 elements" in found.evidence
+
+
+@pytest.mark.parametrize("succeeded", [False, True])
+def test_pictures_of_an_attack_are_kept(succeeded: bool) -> None:
+    shown = (Picture("a digit", b"P5 1 1 255\n\x07"),)
+    assert held(Attack(outcome=Outcome(succeeded, pictures=shown))).pictures == shown
 
 
 def test_a_demonstration_is_outside_every_guarantee() -> None:
