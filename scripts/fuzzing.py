@@ -26,7 +26,7 @@ NATIVE = ROOT / "build" / "native-fuzz"
 SOURCES = ROOT / "csrc" / "tests" / "fuzz"
 PREFIX = "native-"
 LONGEST = 4096
-SECONDS_FOR_ONE = 10
+SECONDS_FOR_ONE = 20
 MEGABYTES = 4096
 
 
