@@ -41,12 +41,13 @@ def environment() -> None:
 def lint() -> None:
     command(BIN / "ruff", "check", ".")
     command(BIN / "ruff", "format", "--check", ".")
-    # The documents show what the kept results say, and the tests.
+    # The documents show what the kept results say, the tests, and the code.
     command(BIN / "python", "scripts/readme_table.py", "--check")
     command(BIN / "python", "scripts/performance_doc.py", "--check")
     command(BIN / "python", "scripts/consistency_doc.py", "--check")
     command(BIN / "python", "scripts/attacks_doc.py", "--check")
     command(BIN / "python", "scripts/mutants_doc.py", "--check")
+    command(BIN / "python", "scripts/threat_model_doc.py", "--check")
 
 
 def types() -> None:

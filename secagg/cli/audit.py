@@ -160,7 +160,8 @@ def command(
     if listing or explain is not None:
         if listing and explain is not None:
             raise click.UsageError("--list or --explain: not both")
-        return _told(chosen(CHECKS, (explain,) if explain else (), "protocol"), target)
+        explained = CHECKS if explain is None else chosen(CHECKS, (explain,), "protocol")
+        return _told(explained, target)
     _check_target(name, level, transcript, adapter)
     settings = Settings(seed=seed, seeds=seeds, clients=clients, source=source, timeout=timeout)
     demanded = Policy.found(policy) if policy is not None else None

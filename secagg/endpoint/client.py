@@ -118,7 +118,7 @@ class ClientEndpoint(Endpoint):
         )
         self._agreed, self._participation = session, participation
         self._keeper: Keeper | None = None
-        kept = ledger.records(session.id) if ledger and ledger.knows(session.id) else ()
+        known = ledger is not None and ledger.knows(session.id)
         if ledger is None:
             party = protocol.party(session, me, rng, policy, identity)
         else:
@@ -127,16 +127,16 @@ class ClientEndpoint(Endpoint):
         if self._vector is None and party.needs_input:
             raise InputError("expected an update, got None: this session started without one")
         super().__init__(protocol, session, party, timer, beacon)
+        kept = ledger.records(session.id) if ledger is not None and known else ()
         self._key = identity.key
         self._book = ReceiptBook(session, me) if is_recorded(session) else None
         self._resumed = bool(kept)
-        if self._book is not None and kept:
-            admitted = replace(identity, admission=Admission.to(session))
-            again = partial(_fresh, protocol, session, me, policy, admitted)
+        if kept and kept[-1].final:
             # Of a session that is over there is no receipt any more, and the last word still.
-            self._book = None if kept[-1].final else self._book
-            if self._book is not None:
-                tell(self._book, again, kept)
+            self._book = None
+        elif kept and self._book is not None:
+            admitted = replace(identity, admission=Admission.to(session))
+            tell(self._book, partial(_fresh, protocol, session, me, policy, admitted), kept)
 
     def receipt(self) -> Receipt:
         """What this client sent and was shown, signed by its key: for `secagg verify`.

@@ -10,7 +10,7 @@ from secagg.record.lines import FORMAT, MAX_LINE_BYTES, HeadLine, Line
 from secagg.record.published import is_recorded
 from secagg.record.reader import Place, PlacedLine, read_record
 from secagg.record.receipt import MAX_RECEIPT_BYTES, Receipt, ReceiptBook
-from secagg.record.recorder import Recorder, result_commitment
+from secagg.record.recorder import Opening, Recorder
 from secagg.record.witness import Witness
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_RECEIPT_BYTES",
     "HeadLine",
     "Line",
+    "Opening",
     "Place",
     "PlacedLine",
     "Receipt",
@@ -27,5 +28,4 @@ __all__ = [
     "Witness",
     "is_recorded",
     "read_record",
-    "result_commitment",
 ]

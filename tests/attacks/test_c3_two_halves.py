@@ -1,4 +1,4 @@
-"""C3 on two graphs: two halves of the clients are shown different roots or rounds.
+"""C3b: two halves of the clients are shown different roots or rounds.
 
 Adversary: a server that lies about the cohort; it needs no corrupt client.
 Seen: every frame; what the public beacon said so far.

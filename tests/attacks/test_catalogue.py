@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,8 @@ from secagg import protocols
 from secagg.audit.attacks import ATTACKS
 from secagg.crypto.rng import seeded
 from secagg.protocol import Level
+
+FOLDER = Path(__file__).parent
 
 
 def mounted() -> Iterator[tuple[str, str, Level]]:
@@ -32,6 +36,13 @@ def test_an_attack_gets_through_where_nothing_is_promised_and_nowhere_else(
     assert bool(outcome.stopped_by) != outcome.succeeded
     assert outcome.evidence
     assert "\n" not in outcome.evidence
+
+
+def test_every_attack_is_in_the_table() -> None:
+    """Under its id, which is that of a module here."""
+    titles = [ast.get_docstring(ast.parse(path.read_text())) or "" for path in FOLDER.glob("*.py")]
+    ids = {one.strip() for title in titles for one in title.partition(":")[0].split(",")}
+    assert not ATTACKS.keys() - ids
 
 
 @pytest.mark.parametrize("key", ATTACKS)

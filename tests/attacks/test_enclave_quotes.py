@@ -1,4 +1,4 @@
-"""Enclave: what it shows of itself is replaced, replayed or made up.
+"""E1: what an enclave shows of itself is replaced, replayed or made up.
 
 Adversary: whoever carries its messages.
 Seen: every frame.

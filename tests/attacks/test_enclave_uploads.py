@@ -1,4 +1,4 @@
-"""Enclave: uploads, sums and records are changed, moved or repeated.
+"""E2, E3: an enclave's uploads, sums and records are changed, moved or repeated.
 
 Adversary: whoever carries them, and clients.
 Seen: every frame.

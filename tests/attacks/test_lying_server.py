@@ -1,4 +1,4 @@
-"""HE: a server that lies about what a sum covers.
+"""HE1: a server that lies about what a homomorphic sum covers.
 
 Adversary: a server that sends the decryptor a ciphertext of its own choosing.
 Seen: the uploads, and what the decryptor opens.

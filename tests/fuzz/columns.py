@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
 import numpy as np
-from fuzz.storage import patched
+from fuzz.databases import patched
 from fuzz.target import Decode, Target
 from unit.he.cases import key_of
 

@@ -180,6 +180,7 @@ TARGETS = (
         _key_file,
         ("secagg.enrolment.keyfile:_decode", "secagg.enrolment.keyfile:read_passphrase"),
         _key_files,
+        drawn=True,
     ),
     Target(
         "evidence",

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fuzz import channels, columns, datasets, documents, rounds, storage, wire
+from fuzz import channels, columns, databases, datasets, documents, memory, rounds, storage, wire
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("secagg", "fl")
 
 TARGETS = {
     target.name: target
-    for module in (wire, columns, documents, storage, channels, rounds, datasets)
+    for module in (wire, columns, documents, storage, memory, databases, channels, rounds, datasets)
     for target in module.TARGETS
 }
 

@@ -1,14 +1,10 @@
-"""What lies on a disk: ledgers, sealed records, a server's records, a party's memory."""
+"""What lies on a client's disk: ledgers, and records as they are sealed."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 import msgspec
 from conformance.scenario import Scenario
@@ -18,16 +14,12 @@ from unit.ledger.world import DEVICE, VICTIM, KeptVictim, World, opened, owner_o
 
 from secagg.crypto import chunked
 from secagg.crypto.rng import seeded
-from secagg.endpoint import FileRecords, SqliteRecords
-from secagg.errors import DecodeError, LedgerError
-from secagg.ledger import FileStorage, Keeper, Ledger, MemoryStorage, SqliteStorage
+from secagg.errors import LedgerError
+from secagg.ledger import FileStorage, Keeper, Ledger, MemoryStorage
 from secagg.ledger.entries import Chain
-from secagg.ledger.ledger import _sends
 from secagg.ledger.sealing import SALT_BYTES, Sealer
-from secagg.protocol import ClientPolicy, Input, Record, Remember
-from secagg.protocol.memory import CLOSED, Memory, RecordHead
-from secagg.types import SERVER, Secret
-from secagg.wire import Message
+from secagg.protocol import ClientPolicy, Record
+from secagg.types import Secret
 
 SESSION = bytes(32)
 OWNER = b"o" * 32
@@ -43,12 +35,13 @@ def of() -> Scenario:
 @cache
 def used() -> MemoryStorage:
     """A ledger with one answered session, one given up, and one that is running."""
-    session, storage, rng = of().session, MemoryStorage(), seeded(1)
+    world = scenario()  # of its own: another's generator has been drawn from
+    session, storage, rng = world.session, MemoryStorage(), seeded(1)
     Ledger.create(storage, owner_of(session), DEVICE, rng)
     ledger = Ledger.open(storage, owner_of(session), DEVICE, rng, sessions_per_round=1)
-    policy = ClientPolicy.accepting(of().plan)
-    keeper = Keeper(ledger, of().protocol, session, VICTIM, rng, policy)
-    World(lambda: KeptVictim(keeper), of()).run()
+    policy = ClientPolicy.accepting(world.plan)
+    keeper = Keeper(ledger, world.protocol, session, VICTIM, rng, policy)
+    World(lambda: KeptVictim(keeper), world).run()
     ledger.open_session(b"g" * 32, 1)
     ledger.give_up(b"g" * 32)
     ledger.open_session(b"r" * 32, 2)
@@ -155,221 +148,6 @@ def _raw_sealed(data: bytes) -> None:
     Sealer(OWNER, DEVICE).open(data[1:], SESSION, 0, None if data[:1] == b"\1" else KEY)
 
 
-@cache
-def records() -> tuple[Record, ...]:
-    """What the parties of a small session remember, small ones."""
-    found = []
-    world = of()
-    party = world.party(VICTIM)
-    effects = [*party.start(), *party.handle(Input(world.inputs[VICTIM]), VICTIM)]
-    found += [one.record for one in effects if isinstance(one, Remember)]
-    server = world.party(SERVER)
-    found += [one.record for one in server.start() if isinstance(one, Remember)]
-    for each in world.plan.task.clients:
-        for one in world.party(each).start():
-            if isinstance(message := getattr(one, "message", None), Message):
-                answers = server.handle(message, each)
-                found += [one.record for one in answers if isinstance(one, Remember)]
-    return tuple(found)
-
-
-def _memory(data: bytes) -> bytes:
-    """A record's head, and a tail of some bytes: its event, or what is left of a party."""
-    size = data[0] if data else 0
-    tail, head = data[1 : 1 + size], data[1 + size :]
-    party = of().party(VICTIM)
-    memory = Memory(of().session, VICTIM, party.table)
-    record = Record(head, memoryview(tail))
-    found = RecordHead.parse(record)
-    repr(found)
-    with suppress(DecodeError):
-        memory.read(record)
-    if found.type == CLOSED:
-        state = memory.closed(found)
-        repr(state)
-        list(memory.effects(state))
-        _sends(record)
-    else:
-        event, sender = memory.event(found, record.tail)
-        assert memory.digest_of(event, sender)
-        again = memory.happened(found.sequence, event, sender)
-        assert bytes(again.tail) == tail or not isinstance(event, Message | Input)
-    return data[: 1 + size] + msgspec.msgpack.encode(found)
-
-
-def _memory_seeds() -> Iterator[bytes]:
-    for record in records():
-        tail = bytes(record.tail)
-        if len(tail) < 256:
-            yield bytes((len(tail),)) + tail + record.head
-    memory = Memory(of().session, VICTIM, of().party(VICTIM).table)
-    yield b"\0" + memory.ended(3, b"e" * 32, "ended", ()).head
-
-
-def _server_records(data: bytes) -> bytes:
-    """A file of a server's records. The digests are set right, which anybody can: no key is in."""
-    root = folder() / "records"
-    store = FileRecords(root)
-    path = root / SESSION.hex()
-    try:
-        path.write_bytes(repaired(data))
-        found = [(one.head, bytes(one.tail), one.final) for one in store.load(SESSION)]
-        kept = path.read_bytes()
-        path.unlink()
-        for head, tail, final in found:
-            _append(path, Record(head, memoryview(tail), final))
-        again = path.read_bytes() if path.exists() else b""
-        # A torn record at the end is cut off by loading.
-        return data if again == kept else again
-    finally:
-        path.unlink(missing_ok=True)
-        store.close()
-
-
-def _append(path: Path, record: Record) -> None:
-    from secagg.endpoint.records import _write
-
-    _write(path, record, os.O_APPEND)
-
-
-def repaired(data: bytes) -> bytes:
-    """Records with the right check and digest, as far as their lengths allow it."""
-    from secagg.endpoint.records import _check, _digest
-
-    found, offset = bytearray(data), 0
-    while offset + 65 <= len(found):
-        lengths = bytes(found[offset : offset + 17])
-        head, tail = struct.unpack(">QQ", lengths[:16])
-        found[offset + 17 : offset + 33] = _check(offset, lengths)
-        start = offset + 65
-        end = start + head + tail
-        if end > len(found):
-            break
-        body = memoryview(bytes(found[start:end]))
-        found[offset + 33 : start] = _digest(body[:head], body[head:])
-        offset = end
-    return bytes(found)
-
-
-def _record_files() -> Iterator[bytes]:
-    root = folder() / "made"
-    store = FileRecords(root)
-    try:
-        for record in (Record(b"a", memoryview(b"x" * 50)), Record(b"bb", memoryview(b""))):
-            store.add(SESSION, record)
-        yield (root / SESSION.hex()).read_bytes()
-        store.add(SESSION, Record(b"c", memoryview(b"sum"), final=True))
-        yield (root / SESSION.hex()).read_bytes()
-    finally:
-        store.close()
-
-
-@cache
-def databases() -> dict[str, bytes]:
-    """A ledger and a server's records, as files of SQLite."""
-    root = folder()
-    ledger = SqliteStorage(root / "made-ledger")
-    ledger.create(used().log, used().mark)
-    ledger.load()
-    for session, items in used().stored.items():
-        for name, item in items.items():
-            if name != "key":
-                ledger.put(session, name, item)
-    ledger.close()
-    kept = SqliteRecords(root / "made-records")
-    kept.add(SESSION, Record(b"head", memoryview(b"tail")))
-    kept.close()
-    return {name: (root / f"made-{name}").read_bytes() for name in ("ledger", "records")}
-
-
-def patched(original: bytes, data: bytes) -> bytes:
-    """Some bytes replaced: each by three of the data, a place and a value."""
-    found = bytearray(original)
-    for at in range(0, len(data) - 2, 3):
-        place = int.from_bytes(data[at : at + 2], "big") % len(found)
-        found[place] = data[at + 2]
-    return bytes(found)
-
-
-def _database(data: bytes) -> None:
-    """A database damaged in places; the first byte says which of the two, or how its cells are."""
-    kind = data[0] if data else 0
-    path = folder() / "database"
-    path.with_name("database.keys").mkdir(mode=0o700, exist_ok=True)
-    name = "records" if kind % 2 else "ledger"
-    path.write_bytes(databases()[name])
-    path.chmod(0o600)
-    try:
-        if kind & 2:
-            _retyped(path, data[1:])
-        else:
-            path.write_bytes(patched(databases()[name], data[1:]))
-        (_read_records if kind % 2 else _read_ledger)(path)
-    finally:
-        for one in folder().glob("database*"):
-            if one.is_file():
-                one.unlink()
-
-
-CELLS = (
-    *(("log", "start"), ("log", "data"), ("mark", "data")),
-    *(("items", "session"), ("items", "name"), ("items", "data")),
-    *(("records", "session"), ("records", "head"), ("records", "tail"), ("records", "final")),
-)
-
-
-def _retyped(path: Path, data: bytes) -> None:
-    """A column of tables that are not strict any more, with another value in every row."""
-    table, column = CELLS[(data[0] if data else 0) % len(CELLS)]
-    kind, rest = data[1] % 5 if len(data) > 1 else 0, data[2:]
-    text = rest.decode("utf-8", "replace")
-    value = (None, int.from_bytes(rest[:7], "big"), text, rest, len(rest) / 3)[kind]
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        loose = f"CREATE TABLE loose AS SELECT * FROM {table}"  # noqa: S608
-        connection.execute(loose)
-        connection.execute(f"DROP TABLE {table}")
-        connection.execute(f"ALTER TABLE loose RENAME TO {table}")
-        connection.execute(f"UPDATE {table} SET {column} = ?", (value,))  # noqa: S608
-    except sqlite3.Error as error:
-        raise LedgerError(str(error), place=str(path)) from None
-    finally:
-        connection.close()
-
-
-def _read_ledger(path: Path) -> None:
-    storage = SqliteStorage(path)
-    try:
-        log, mark = storage.load()
-        assert isinstance(log, bytes)
-        assert isinstance(mark, bytes)
-        for session in storage.sessions():
-            for name in storage.items(session):
-                item = storage.get(session, name)
-                assert item is None or isinstance(item, bytes)
-    finally:
-        storage.close()
-
-
-def _read_records(path: Path) -> None:
-    store = SqliteRecords(path)
-    try:
-        for record in store.load(SESSION):
-            assert isinstance(record.head, bytes)
-            assert isinstance(record.tail, memoryview)
-    finally:
-        store.close()
-
-
-def _database_seeds() -> Iterator[bytes]:
-    yield b"\0"
-    yield b"\1"
-    yield b"\1\0\x18\1"
-    for cell, (table, _) in enumerate(CELLS):
-        for kind in range(4):
-            yield bytes((3 if table == "records" else 2, cell, kind)) + b"value"
-
-
 def _fixed(*seeds: bytes) -> Callable[[], Iterator[bytes]]:
     return lambda: iter(seeds)
 
@@ -417,34 +195,5 @@ TARGETS = (
         _raw_sealed,
         ("secagg.ledger.sealing:Sealer.open", "secagg.crypto.chunked:open_sealed"),
         _raw_seeds,
-    ),
-    Target(
-        "memory",
-        _memory,
-        (
-            "secagg.protocol.memory:RecordHead.parse",
-            "secagg.protocol.memory:Memory.event",
-            "secagg.protocol.memory:Memory.closed",
-            "secagg.protocol.memory:Memory.effects",
-            "secagg.ledger.ledger:_sends",
-        ),
-        _memory_seeds,
-        canonical=False,
-    ),
-    Target(
-        "server-records",
-        _server_records,
-        ("secagg.endpoint.records:_places",),
-        _record_files,
-    ),
-    Target(
-        "databases",
-        _database,
-        (
-            "secagg.ledger.sqlite:SqliteStorage.load",
-            "secagg.ledger.sqlite:SqliteStorage.sessions",
-            "secagg.endpoint.sqlite_records:_Rows.__getitem__",
-        ),
-        _database_seeds,
     ),
 )

@@ -31,6 +31,7 @@ class Target:
         canonical: whether one value has one encoding. If not, what a value encodes to must
             decode to what encodes to the same.
         refusals: what may be raised. EOFError belongs to channels, where it means: hung up.
+        drawn: whether seeds hold salts that another library draws: then they are made once.
         form: how an input is mutated: as bytes, as one MessagePack value, or as a `body` with one
             byte before it and bytes behind it.
     """
@@ -41,6 +42,7 @@ class Target:
     seeds: Callable[[], Iterable[bytes]]
     canonical: bool = True
     refusals: tuple[type[Exception], ...] = (SecaggError,)
+    drawn: bool = False
     form: Literal["bytes", "packed", "body"] = "bytes"
 
     @property

@@ -109,6 +109,10 @@ class Attack(ABC):
             protocol: to which it applies at this level.
             level: that is offered.
             rng: where sessions, inputs and parties draw from.
+
+        Raises:
+            SecaggError: the sessions that it needs did not come about, such as an honest round
+                without a sum, or a task without a plan: nothing is known then.
         """
 
 

@@ -1,4 +1,4 @@
-"""C3 on two graphs: two halves of the clients are shown different roots or rounds.
+"""C3b: two halves of the clients are shown different roots or rounds.
 
 tests/attacks/test_c3_two_halves.py has the checks that stop it.
 """

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from secagg.audit.attacks import ATTACKS
 from secagg.audit.checks import (
+    attacks,
     attestation,
     cohort,
     exactness,
@@ -31,6 +33,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *cohort.CHECKS,
     *signatures.CHECKS,
     *attestation.CHECKS,
+    *attacks.checks_of(ATTACKS),
     *native.CHECKS,
     *transcript.CHECKS,
 )

@@ -77,11 +77,11 @@ class ReceiptJudge:
             self._check_record(receipt)
         self._check_each_other(signed)
         self._check_double()
-        found = self._findings
+        found, clients = self._findings, len({receipt.client for receipt in signed})
         yield from found.verdicts(
             RECEIPTS,
             backed,
-            f"{len(signed)} clients signed that they sent and saw what this record has",
+            f"{clients} clients signed that they sent and saw what this record has",
         )
         if self._missing:
             yield Verdict(
@@ -90,17 +90,17 @@ class ReceiptJudge:
                 holds=None,
                 details=f"{', '.join(self._missing)} not in this record: late, refused or left out",
             )
-        if len(signed) > 1:
+        if clients > 1 or found.count[SPLIT]:
             yield from found.verdicts(
-                SPLIT, backed, f"{len(signed)} receipts agree on cohort, transcript and survivors"
+                SPLIT, backed, f"{clients} clients agree on cohort, transcript and survivors"
             )
         else:
             yield Verdict(
                 check=SPLIT,
                 standing=Standing.UNCHECKABLE,
                 holds=None,
-                details="two receipts show whether two clients were told the same; there are"
-                f" {len(signed)}",
+                details="receipts of two clients show whether both were told the same; there are"
+                f" those of {clients}",
             )
         if found.count[DOUBLE]:
             yield from found.verdicts(DOUBLE, backed, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pytest
 
@@ -15,9 +16,10 @@ from secagg.audit.library import ProtocolSubject
 from secagg.audit.policy import Policy
 from secagg.audit.registry import Check, Settings, against_lies, private
 from secagg.audit.report import audited, summed
-from secagg.audit.subject import Subject
+from secagg.audit.subject import Kind, Subject
 from secagg.audit.verdicts import (
     Judgement,
+    Picture,
     Result,
     Scope,
     Severity,
@@ -36,7 +38,7 @@ SETTINGS = Settings()
 class Bare(Subject):
     """A target that promises what it is told to."""
 
-    kind = "adapter"
+    kind: ClassVar[Kind] = "adapter"
     name = "bare"
     title = "nothing at all"
 
@@ -71,9 +73,9 @@ def one(
     verdict: Judgement | Exception,
     subject: Subject,
     policy: Policy | None = None,
-    **settings: bool,
+    lies: bool = False,
 ) -> Result:
-    return hold(subject, [check(verdict, **settings)], SETTINGS, policy)[-1]
+    return hold(subject, [check(verdict, lies=lies)], SETTINGS, policy)[-1]
 
 
 CURIOUS, MALICIOUS = Bare(Level.CURIOUS), Bare(Level.MALICIOUS)
@@ -221,6 +223,7 @@ class Outcome:
     succeeded: bool
     stopped_by: str = ""
     evidence: str = ""
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass
@@ -292,10 +295,17 @@ def test_an_attack_that_gets_through_counts_where_it_is_guarded_against(
     assert "60 of 60 elements" in found.evidence
 
 
+@pytest.mark.parametrize("succeeded", [False, True])
+def test_pictures_of_an_attack_are_kept(succeeded: bool) -> None:
+    shown = (Picture("a digit", b"P5 1 1 255\n\x07"),)
+    assert held(Attack(outcome=Outcome(succeeded, pictures=shown))).pictures == shown
+
+
 def test_a_demonstration_is_outside_every_guarantee() -> None:
     attack = Attack(outcome=Outcome(succeeded=True), against=lambda level: False)
     for policy in (None, Policy.of_level(Level.MALICIOUS)):
         assert held(attack, level=Level.MALICIOUS, policy=policy).beyond
+        assert held(attack, "bfv", policy=policy).beyond
 
 
 def test_an_attack_that_does_not_apply() -> None:

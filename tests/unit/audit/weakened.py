@@ -28,7 +28,8 @@ class Sound(ForeignImplementation):
 
     def stream(self, seed: bytes, length: int, bits: int) -> Numbers:
         raw = hashlib.shake_256(seed).digest(8 * length)
-        return np.frombuffer(raw, dtype="<u8") & np.uint64((1 << bits) - 1)
+        drawn: Numbers = np.frombuffer(raw, dtype="<u8")
+        return drawn & np.uint64((1 << bits) - 1)
 
     def seed_of(self, request: Request, *words: object) -> bytes:
         return hashlib.sha256(request.seed + repr(words).encode()).digest()
@@ -50,7 +51,8 @@ class Sound(ForeignImplementation):
 
     def masked(self, request: Request, number: int) -> Numbers:
         peers = [peer for peer in range(request.clients) if peer != number]
-        row = request.inputs[number].astype(np.uint64) + self.mask(request, number, peers)
+        row: Numbers = request.inputs[number].astype(np.uint64)
+        row = row + self.mask(request, number, peers)
         return row & np.uint64((1 << request.bits) - 1)
 
     def unmasked(
@@ -148,7 +150,8 @@ class FloatMasks(Sound):
 
     def masked(self, request: Request, number: int) -> Numbers:
         peers = [peer for peer in range(request.clients) if peer != number]
-        return request.inputs[number].astype(np.float64) + self.mask(request, number, peers)
+        hidden: Numbers = request.inputs[number] + self.mask(request, number, peers)
+        return hidden
 
     def unmasked(
         self, request: Request, rows: Mapping[int, Numbers], included: Sequence[int]
@@ -186,7 +189,8 @@ class NoTopValue(Sound):
     def stream(self, seed: bytes, length: int, bits: int) -> Numbers:
         top = (1 << bits) - 1
         drawn = super().stream(seed, 2 * length + 64, bits)
-        return drawn[drawn != top][:length]
+        kept: Numbers = drawn[drawn != top][:length]
+        return kept
 
 
 class BiasedTopValue(Sound):

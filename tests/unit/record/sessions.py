@@ -43,7 +43,9 @@ class Recorded:
         ends = {SERVER: self.server, **self.clients}
         self.channel = Channel(ends, lost=self.lost, tamper=self.tamper).run()
 
-    def serving(self, lines: list[bytes]) -> ServerEndpoint:
+    def serving(
+        self, lines: list[bytes], sink: Callable[[bytes], object] | None = None
+    ) -> ServerEndpoint:
         federation = self.federation
         identity = federation.believing or Identity()
         if self.signing:
@@ -52,7 +54,7 @@ class Recorded:
             federation.invitation,
             deadlines=10.0,
             records=self.records,
-            public_record=lines.append,
+            public_record=sink or lines.append,
             roster=federation.roster,
             identity=identity,
             beacon=federation.source,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -55,14 +57,19 @@ def line_of(data: bytes, offset: int) -> int:
     return data.count(b"\n", 0, offset) + 1
 
 
+@pytest.mark.parametrize("alphabet", [bytes(range(256)), b"0123456789abcdef"])
 @pytest.mark.parametrize("protocol", ["secagg", "secagg_plus"])
-def test_edited_in_200_places(protocol: str) -> None:
+def test_edited_in_200_places(protocol: str, alphabet: bytes) -> None:
+    """By any byte, and by one that might have been there: in most places that is still a line."""
     data = recorded(protocol).record
     assert not failing(judged(data))
     rng = seeded(200)
     edited: set[int] = set()
     while len(edited) < PLACES:
-        place, value = int.from_bytes(rng.bytes(4), "big") % len(data), rng.bytes(1)[0]
+        place, value = (
+            int.from_bytes(rng.bytes(4), "big") % len(data),
+            alphabet[rng.bytes(1)[0] % len(alphabet)],
+        )
         if data[place] == value or place in edited:
             continue
         edited.add(place)
@@ -151,7 +158,7 @@ def test_each_field_of_each_line_forged(protocol: str) -> None:
         for name, value in fields.items():
             if name in ("line", "previous") or (fields["line"], name) in SERVERS_WORD:
                 continue
-            if fields["line"] == "head":
+            if fields["line"] == "head" and name != "session":
                 continue
 
             def change(all_fields: list[Fields], at: int = at, name: str = name) -> None:
@@ -237,3 +244,26 @@ def test_signatures_left_out_so_that_too_few_agree() -> None:
 
     wrong = failing(judged(forged(lines, change)))
     assert "3 clients signed the survivors, 4 are needed" in "".join(wrong["agreement"])
+
+
+@pytest.mark.parametrize(("name", "value"), [("root", "ab" * 32), ("size", 3)])
+def test_a_head_of_another_log(name: str, value: object) -> None:
+    lines = recorded().lines
+    head = fields_of(lines)[-1] | {name: value}
+    data = json.dumps(head, separators=(",", ":")).encode() + b"\n"
+    (wrong,) = failing(judged([*lines[:-1], data]))["log"]
+    assert wrong.startswith(f"line {len(lines)}, byte ")
+    assert f"the head says {head['size']} and {head['root']}" in wrong
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda fields: fields.pop(-2), "no line says what the session came to"),
+        (lambda fields: fields[-1].update(session="ab" * 32), "the head is of session abab"),
+        (lambda fields: fields[-2].update(result=""), "and nothing is committed to"),
+    ],
+)
+def test_an_end_that_says_too_little(change: Callable[[list[Fields]], None], words: str) -> None:
+    (wrong,) = failing(judged(forged(recorded().lines, change)))["order"]
+    assert words in wrong

@@ -22,6 +22,7 @@ from secagg.protocol.cohort import encode_bitmap
 from secagg.protocols._masking.authenticated.messages import TABLE, SurvivorList
 from secagg.protocols._masking.authenticated.statements import survivor_digest
 from secagg.record import MAX_RECEIPT_BYTES, Receipt, ReceiptBook
+from secagg.record.frontier import Frontier
 from secagg.record.receipt import CONTEXT, Seen
 from secagg.types import SERVER, PartyId, client
 from secagg.wire import Envelope, Frame
@@ -71,6 +72,30 @@ def test_each_message_has_an_audit_path() -> None:
         line = recorded().lines[proof.line - 1].rstrip(b"\n")
         path = bytes.fromhex("".join(proof.path))
         assert root_of_path(line, proof.index, proof.size, path).hex() == found.root
+
+
+def test_two_receipts_of_one_client_are_no_comparison() -> None:
+    for receipts in (recorded().receipts(0), recorded().receipts(0, 0)):
+        (verdict,) = of(judged(recorded().record, receipts).verdicts, "one log")
+        assert verdict.standing is Standing.UNCHECKABLE
+        assert "there are those of 1" in verdict.details
+    (receipt,) = recorded().receipts(0)
+    other = resigned(receipt, cohort_root="", transcript="33" * 32)
+    found = judged(recorded().record, [receipt, other])
+    assert not found.holds
+
+
+def test_paths_are_followed_and_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    close = Frontier.close
+
+    def broken(tree: Frontier) -> tuple[bytes, dict[int, bytes]]:
+        root, paths = close(tree)
+        return root, {place: bytes(len(path)) for place, path in paths.items()}
+
+    monkeypatch.setattr(Frontier, "close", broken)
+    wrong = wrongs(*recorded().receipts(0))["inclusion"]
+    assert len(wrong) == 9
+    assert "no path from leaf" in wrong[0]
 
 
 def test_a_receipt_travels_and_is_bounded() -> None:
@@ -201,6 +226,7 @@ def test_who_signs_two_lists_is_named() -> None:
         bytes.fromhex(receipt.transcript), bytes.fromhex(receipt.dealt), bytes.fromhex(other)
     )
     liar = resigned(receipt, included=other, survivors=digest.hex(), signers=(), signatures=())
+    assert f"survivors: it has {digest.hex()}, the record" in wrongs(liar)["receipts"][0]
     (wrong,) = wrongs(liar)["one signature each"]
     assert wrong.startswith("client 0: client 0 signed two lists of survivors: ")
     assert digest.hex() in wrong

@@ -30,3 +30,8 @@ def mutants() -> Iterator[ModuleType]:
 @pytest.fixture(scope="session")
 def page() -> Iterator[ModuleType]:
     yield from imported("mutants_doc")
+
+
+@pytest.fixture(scope="session")
+def alarms() -> Iterator[ModuleType]:
+    yield from imported("audit_false_alarms")
