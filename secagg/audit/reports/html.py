@@ -185,6 +185,7 @@ def _fields(audit: Audited) -> list[tuple[str, str]]:
 def _held(audit: Audited) -> list[tuple[str, str]]:
     return [
         ("clients", str(audit.clients)),
+        *audit.target.sessions.items(),
         ("seeds", f"{audit.seeds} from {audit.seed}"),
         ("false alarms", f"{audit.false_alarm:g} for each statistical check, all seeds together"),
     ]
