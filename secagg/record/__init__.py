@@ -6,7 +6,7 @@ public: keys, signatures, commitments, bitmaps, digests. No share, no masked vec
 it, open or sealed. docs/verify.md has the format; decision 32 says why it is so.
 """
 
-from secagg.record.lines import FORMAT, MAX_LINE_BYTES, HeadLine, Line
+from secagg.record.lines import FORMAT, MAX_LINE_BYTES, HeadLine, Line, printable
 from secagg.record.published import is_recorded
 from secagg.record.reader import Place, PlacedLine, read_record
 from secagg.record.receipt import MAX_RECEIPT_BYTES, Receipt, ReceiptBook
@@ -27,5 +27,6 @@ __all__ = [
     "Recorder",
     "Witness",
     "is_recorded",
+    "printable",
     "read_record",
 ]

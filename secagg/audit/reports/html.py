@@ -71,8 +71,14 @@ def render(audit: Audited, stamp: str) -> str:
     if rest:
         sections.append(_section("Not applicable, or not asked for", rest))
     counts = "".join(
-        f'<li><span class="v {escape(verdict)}">{count}</span> {escape(verdict)}</li>'
-        for verdict, count in summary.verdicts.items()
+        f'<li><span class="v {kind}">{count}</span> {escape(words)}</li>'
+        for words, kind, count in (
+            ("findings", "fail", len(summary.findings)),
+            ("could not be decided", "inconclusive", len(summary.undecided)),
+            ("get through, outside the guarantee", "beyond", len(summary.beyond)),
+            ("held", "pass", summary.verdicts[Verdict.PASS]),
+            ("not applicable", "beyond", summary.verdicts[Verdict.NOT_APPLICABLE]),
+        )
     )
     promises = (
         "<p>It promises nothing.</p>"
@@ -121,6 +127,7 @@ def _section(heading: str, ones: list[Result]) -> str:
 
 def _details(one: Result) -> str:
     kind = "beyond" if one.beyond else str(one.verdict)
+    word = "gets through" if one.beyond else "waived" if one.let_pass else str(one.verdict)
     rows = [
         ("claim", one.claim),
         ("method", one.method),
@@ -132,7 +139,7 @@ def _details(one: Result) -> str:
         ("seconds", f"{one.seconds:g}"),
     ]
     return (
-        f'<details><summary><span class="v {escape(kind)}">{escape(str(one.verdict))}</span>'
+        f'<details><summary><span class="v {escape(kind)}">{escape(word)}</span>'
         f"<code>{escape(one.id)}</code><span>{escape(one.evidence)}</span></summary>\n"
         f"{_pairs(rows)}{_pictures(one)}</details>\n"
     )
@@ -178,6 +185,7 @@ def _fields(audit: Audited) -> list[tuple[str, str]]:
 def _held(audit: Audited) -> list[tuple[str, str]]:
     return [
         ("clients", str(audit.clients)),
+        *audit.target.sessions.items(),
         ("seeds", f"{audit.seeds} from {audit.seed}"),
         ("false alarms", f"{audit.false_alarm:g} for each statistical check, all seeds together"),
     ]

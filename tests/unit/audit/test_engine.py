@@ -313,6 +313,16 @@ def test_an_attack_that_does_not_apply() -> None:
     assert (found.verdict, found.evidence) == (Verdict.NOT_APPLICABLE, "there are no shares")
 
 
+def test_too_few_clients_for_a_plan_are_inconclusive() -> None:
+    subject = ProtocolSubject(protocols.get("secagg"), Level.CURIOUS)
+    settings = Settings(clients=2)
+    results = hold(subject, chosen(CHECKS, ("exactness",), "protocol"), settings)
+    found = audited(subject, settings, None, Severity.LOW, results)
+    assert found.target.sessions == {}
+    assert found.summary.exit_code == 3
+    assert "no plan for 2 clients" in found.results[-1].evidence
+
+
 def test_the_record_has_roles_and_the_fields_of_nist() -> None:
     subject = ProtocolSubject(protocols.get("bfv"), Level.CURIOUS)
     results = hold(subject, [], SETTINGS)
@@ -323,6 +333,7 @@ def test_the_record_has_roles_and_the_fields_of_nist() -> None:
         "result parties": "server",
     }
     assert "not differentially private" in found.privacy.privacy_parameter
+    assert found.target.sessions["smallest sum"] == "3 clients"
     assert "does not prove" in found.disclaimer
     assert found.target.promises is not None
     assert found.target.promises["adversary"].name == "curious server"

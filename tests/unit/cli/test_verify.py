@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from unit.record.sessions import Recorded
+from unit.record.sessions import Recorded, forged
 
 from secagg.cli import main, verify
 from secagg.cli.exits import Exit
@@ -43,6 +43,14 @@ def test_the_table_says_what_everything_is_worth(record: Path) -> None:
     assert len(rows) > 8
     assert all("consistent with this log" in row for row in rows)
     assert "not checkable" in result.stdout
+
+
+def test_a_job_with_a_strange_name(record: Path) -> None:
+    record.write_bytes(forged(recorded().lines, lambda fields: fields[0].update(job="\x1b[2Jx")))
+    result = run(record)
+    assert result.exit_code == Exit.FINDING
+    assert "\x1b" not in result.stdout
+    assert "of job \\x1b[2Jx" in result.stdout
 
 
 def test_it_is_read_by_machines(record: Path) -> None:
