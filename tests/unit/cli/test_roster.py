@@ -283,7 +283,7 @@ def test_the_documents_commands_do_what_it_says(invoke: Invoke, folder: Path) ->
     text = (Path(__file__).parents[3] / "docs" / "roster.md").read_text().replace("\\\n", " ")
     lines = [line.partition("#")[0].split() for line in text.splitlines() if line[:4] == "    "]
     commands = [words for words in lines if words and words[0] in ("secagg", "cp")]
-    assert len(commands) == 11
+    assert len(commands) == 12
     for name in ("south", "west"):
         succeed(invoke, "keygen", "-o", f"{name}.key")
     for program, *words in commands:
