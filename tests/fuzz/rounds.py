@@ -20,9 +20,8 @@ MOST_CHANGES = 8
 CLIENTS = 4
 
 
-def run(name: str, data: bytes) -> None:
-    """The sum is right, or there is none, and every refusal has a type."""
-    world = Scenario(Offered.named(name), CLIENTS, {"dropout": "0.25", "length": 3})
+def tampering(data: bytes) -> Callable[[Frame, PartyId, PartyId], Frame]:
+    """Changes what these bytes say in the messages of one session."""
     changes: dict[int, list[tuple[int, int]]] = {}
     for at in range(
         0, min(len(data), CHANGE_BYTES * MOST_CHANGES) - CHANGE_BYTES + 1, CHANGE_BYTES
@@ -44,7 +43,13 @@ def run(name: str, data: bytes) -> None:
             joined[ENVELOPE_BYTES + place % size] ^= value
         return Frame.split(bytes(joined))
 
-    outcome = world.run(Faults(tamper=tamper))
+    return tamper
+
+
+def run(name: str, data: bytes) -> None:
+    """The sum is right, or there is none, and every refusal has a type."""
+    world = Scenario(Offered.named(name), CLIENTS, {"dropout": "0.25", "length": 3})
+    outcome = world.run(Faults(tamper=tampering(data)))
     for _, error in outcome.accused:
         assert isinstance(error, SecaggError)
     for report in outcome.parties.values():

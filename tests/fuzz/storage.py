@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 
 import msgspec
@@ -14,8 +15,8 @@ from unit.ledger.world import DEVICE, VICTIM, KeptVictim, World, opened, owner_o
 
 from secagg.crypto import chunked
 from secagg.crypto.rng import seeded
-from secagg.errors import LedgerError
-from secagg.ledger import FileStorage, Keeper, Ledger, MemoryStorage
+from secagg.errors import LedgerError, NearIdenticalCohort
+from secagg.ledger import FileStorage, Keeper, Ledger, MemoryStorage, Participation, Taken
 from secagg.ledger.entries import Chain
 from secagg.ledger.sealing import SALT_BYTES, Sealer
 from secagg.protocol import ClientPolicy, Record
@@ -164,7 +165,37 @@ def _raw_seeds() -> Iterator[bytes]:
         yield bytes((number,)) + sealed
 
 
+def _participation(data: bytes) -> bytes:
+    """Who took part in which sums; the last of them is checked against all of them."""
+    record = Participation.decode(data)
+    for taken in record.sums[-1:]:
+        record.overlaps(taken)
+        record.singled_out(taken.model)
+        with suppress(NearIdenticalCohort):
+            record.check(taken)
+    return record.encode()
+
+
+def _participations() -> Iterator[bytes]:
+    record = Participation()
+    yield record.encode()
+    for number, model, included in (
+        (0, b"one", (0, 1, 2, 3, 4)),
+        (1, b"two", (0, 1, 2, 3)),
+        (2, b"one", (0, 5, 6)),
+    ):
+        record.add(Taken(bytes((number,)) * 32, number, model, included))
+    yield record.encode()
+
+
 TARGETS = (
+    Target(
+        "participation",
+        _participation,
+        ("secagg.ledger.participation:Participation.decode",),
+        _participations,
+        form="packed",
+    ),
     Target(
         "ledger-log",
         _log,

@@ -89,6 +89,9 @@ def test_every_decoder_has_a_target_or_a_reason() -> None:
     assert sorted(set(registry.EXEMPT) - found) == []
     assert sorted(set(registry.EXEMPT) & covered) == []
     assert all(registry.EXEMPT.values())
+    for package, reason in registry.ELSEWHERE.items():
+        assert reason
+        assert (registry.ROOT / package.replace(".", "/")).is_dir()
 
 
 def test_a_decoder_that_nobody_knows_is_found(tmp_path: Path, monkeypatch: Any) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from contextlib import suppress
 from typing import Final, Protocol
 
 from secagg.endpoint import MAX_INVITATION_BYTES, Invitation, Outgoing, ServerEndpoint
@@ -124,23 +125,26 @@ def serve_decryptor(stream: socket.socket, *, min_clients: int = 3) -> None:
         SecaggError: the server speaks nonsense; likewise.
     """
     own = SimulatedDecryptor()
-    while True:
-        try:
-            kind, size = _HEAD.unpack(_read(stream, _HEAD.size))
-        except EOFError:
-            return
-        limit = MAX_INVITATION_BYTES if kind == b"I" else MAX_MESSAGE_BYTES
-        if kind not in (b"I", b"F") or size > limit:
-            raise DecodeError(f"expected an invitation or a message, got {kind!r} of {size} bytes")
-        data = _read(stream, size)
-        if kind == b"I":
-            offered = Invitation.decode(data).task.min_clients
-            if offered < min_clients:
-                raise PolicyError("min_clients", min_clients, offered)
-        said = own.begin(data) if kind == b"I" else own.receive(data)
-        stream.sendall(_LENGTH.pack(len(said)))
-        for each in said:
-            stream.sendall(_LENGTH.pack(len(each)) + each)
+    # In the middle of a message as well: what came of it was not looked at.
+    with suppress(EOFError, ConnectionError):
+        while True:
+            _answer_one(stream, own, min_clients)
+
+
+def _answer_one(stream: socket.socket, own: SimulatedDecryptor, min_clients: int) -> None:
+    kind, size = _HEAD.unpack(_read(stream, _HEAD.size))
+    limit = MAX_INVITATION_BYTES if kind == b"I" else MAX_MESSAGE_BYTES
+    if kind not in (b"I", b"F") or size > limit:
+        raise DecodeError(f"expected an invitation or a message, got {kind!r} of {size} bytes")
+    data = _read(stream, size)
+    if kind == b"I":
+        offered = Invitation.decode(data).task.min_clients
+        if offered < min_clients:
+            raise PolicyError("min_clients", min_clients, offered)
+    said = own.begin(data) if kind == b"I" else own.receive(data)
+    stream.sendall(_LENGTH.pack(len(said)))
+    for each in said:
+        stream.sendall(_LENGTH.pack(len(each)) + each)
 
 
 def _read_message(stream: socket.socket) -> bytes:

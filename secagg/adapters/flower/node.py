@@ -13,7 +13,6 @@ itself comes with the app's configuration, `secagg-roster`, in base64.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import time
 from dataclasses import dataclass
@@ -108,7 +107,8 @@ def roster_bytes(value: object) -> bytes:
         )
     try:
         data = base64.b64decode(value, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
+        # Not only `binascii.Error`: text beyond ASCII is another complaint.
         raise ParameterError(f"{ROSTER}: not base64: {error}") from None
     if len(data) > enrolment.MAX_ROSTER_BYTES:
         raise ParameterError(

@@ -24,13 +24,21 @@ from secagg.crypto.digest import digest, join_framed
 from secagg.crypto.rng import SystemRng
 from secagg.durable import flush_directory, write_all
 from secagg.endpoint.invitation import Tensor
-from secagg.errors import LedgerError, LedgerMissing, LedgerUnavailable, VerificationError
+from secagg.errors import (
+    DecodeError,
+    LedgerError,
+    LedgerMissing,
+    LedgerUnavailable,
+    VerificationError,
+)
 from secagg.ledger import Ledger, Owner, SqliteStorage, Storage
+from secagg.ledger.storage import session_named
 from secagg.types import Rng, Secret
 
 LEDGER_RECORD: Final = "secagg.ledger"
 RESULTS_RECORD: Final = "secagg.results"
 SALT_BYTES: Final = 32
+VALUE_BYTES: Final = 4
 
 
 class Results(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -258,8 +266,13 @@ class RecordStorage(Storage):
         self._record["mark"] = mark
 
     def sessions(self) -> Collection[bytes]:
-        """The sessions that have items."""
-        return {bytes.fromhex(key.split("/")[0]) for key in self._record if "/" in key}
+        """The sessions that have items.
+
+        Raises:
+            LedgerCorrupt: somebody else put something there.
+        """
+        names = {key.partition("/")[0] for key in self._record if "/" in key}
+        return {session_named(name, self.place) for name in names}
 
     def items(self, session: bytes) -> Collection[str]:
         """The names of a session's items."""
@@ -310,10 +323,12 @@ def _open(
         )
         size = int.from_bytes(plain[-8:], "big")
         start = len(plain) - 8 - size
+        if start < 0 or start % VALUE_BYTES:
+            raise DecodeError(f"of {len(plain)} bytes {size} cannot be all but the vector")
         results = msgspec.msgpack.decode(plain[start:-8], type=Results)
-    except (VerificationError, msgspec.MsgspecError) as error:
+    except (VerificationError, DecodeError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LedgerError(f"results that cannot be relied on: {error}", place=place) from None
-    return results, np.frombuffer(plain, np.float32, count=start // 4) if start else None
+    return results, np.frombuffer(plain, np.float32, count=start // VALUE_BYTES) if start else None
 
 
 def _key(device: Secret, salt: bytes) -> Secret:

@@ -204,7 +204,9 @@ def numbers(message: Array) -> Numbers:
     kind, size = np.dtype(message.dtype), 1
     for extent in message.shape:
         size *= extent
-    if min(message.shape) < 0 or size * kind.itemsize != len(message.data):
+    # Of nothing there are shapes that no array has: no extent is larger than all of the bytes.
+    impossible = min(message.shape) < 0 or max(message.shape) > MAX_BYTES
+    if impossible or size * kind.itemsize != len(message.data):
         raise AdapterFailed(f"{len(message.data)} bytes are no array of shape {message.shape}")
     values = np.frombuffer(message.data, dtype=kind).reshape(message.shape)
     if kind.kind == "f" and not bool(np.all(np.isfinite(values))):

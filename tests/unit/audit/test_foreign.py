@@ -8,7 +8,7 @@ import pytest
 
 from secagg.audit.checks import CHECKS
 from secagg.audit.engine import chosen, hold
-from secagg.audit.foreign import AdapterSubject
+from secagg.audit.foreign import AdapterSubject, channel
 from secagg.audit.registry import Settings
 from secagg.audit.verdicts import Result, Verdict
 from secagg.errors import AdapterFailed
@@ -114,3 +114,11 @@ def test_its_promises_are_its_own_words() -> None:
 def test_what_is_no_adapter_does_not_start(target: str, word: str) -> None:
     with pytest.raises(AdapterFailed, match=word):
         AdapterSubject(target, 20)
+
+
+def test_a_shape_that_no_array_has_is_no_answer() -> None:
+    """Of nothing even one that numpy cannot count."""
+    for shape in ((0, 1 << 62), (1 << 62, 0), (0, -1), (2, 2)):
+        with pytest.raises(AdapterFailed, match="no array of shape"):
+            channel.numbers(channel.Array("<i8", shape, b""))
+    assert channel.numbers(channel.Array("<i8", (0, 3), b"")).shape == (0, 3)
