@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 from flwr.app import ArrayRecord, ConfigRecord, Context, Error, Message, RecordDict
 from flwr.app.message import make_message
@@ -44,7 +43,7 @@ STAGES: Final = (
     Stage.UNMASK,
 )
 
-Vector: TypeAlias = npt.NDArray[np.float64]
+Vector: TypeAlias = npt.NDArray[Any]
 Tamper: TypeAlias = Callable[[int, ConfigRecord], None]
 
 
@@ -103,8 +102,12 @@ class Round:
         """
         content = RecordDict({RECORD_KEY_CONFIGS: ConfigRecord(dict(configs))})
         message = Message(content, dst_node_id=NODES + number, message_type="train")
-        answer = secaggplus_mod(message, self._contexts[number], self._train)
+        answer = self.handle(message, self._contexts[number])
         return answer.content.config_records[RECORD_KEY_CONFIGS]
+
+    def handle(self, message: Message, context: Context) -> Message:
+        """What a client does with a message: Flower's mod, and the training behind it."""
+        return secaggplus_mod(message, context, self._train)
 
     def configs(self, stage: str, number: int) -> ConfigRecord:
         """What a client answered at a stage."""
@@ -145,7 +148,7 @@ class Round:
         content[RECORD_KEY_CONFIGS] = configs
         arrived = make_message(message.metadata, content)
         try:
-            answer = secaggplus_mod(arrived, self._contexts[number], self._train)
+            answer = self.handle(arrived, self._contexts[number])
         except Exception as error:
             # As Flower's runtime does: the server sees an error in the client's place.
             self.errors.append(error)
