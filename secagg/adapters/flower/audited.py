@@ -149,7 +149,10 @@ class FlowerSecAggPlus(ForeignImplementation):
         return tuple(_answer(held, question) for question in questions)
 
     def seeds(self, count: int) -> Mapping[str, tuple[bytes, ...]]:
-        """What Flower's generator starts from: four bytes, whatever it is given."""
+        """What Flower's generator starts from: four bytes, whatever it is given.
+
+        Given are keys as two clients agree on them, and 32 random bytes, as a client draws its own.
+        """
         private, _ = generate_key_pairs()
         agreed = [generate_shared_key(private, generate_key_pairs()[1]) for _ in range(count)]
         drawn = [SystemRng().bytes(SEED_BYTES) for _ in range(count)]

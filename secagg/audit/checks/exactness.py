@@ -203,8 +203,8 @@ CHECKS: Final = (
         id="exactness.cohort",
         claim="the ring holds the sum of all clients at their largest input, however many, or they"
         " are refused",
-        method=f"a cohort that the ring of another, of {CHOSEN} bits where it can be chosen, cannot"
-        " hold",
+        method="more clients at the largest input than a ring of this width holds, of"
+        f" {CHOSEN} bits where it can be chosen",
         judge=_cohort,
         source="A16",
     ),
