@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import ours
@@ -129,13 +130,15 @@ def main() -> int:
 
 
 def _round(task: dict[str, Any]) -> dict[str, Any]:
-    done = subprocess.run(  # noqa: S603
-        [PYTHON, ROUND, json.dumps(task)],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "FLWR_TELEMETRY_ENABLED": "0"},
-    )
+    with TemporaryDirectory() as state:
+        done = subprocess.run(  # noqa: S603
+            [PYTHON, ROUND, json.dumps(task)],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            # Where the adapter puts the device's key: not where one may be in use.
+            env={**os.environ, "FLWR_TELEMETRY_ENABLED": "0", "XDG_STATE_HOME": state},
+        )
     document: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return document
 

@@ -95,6 +95,7 @@ def main() -> int:
     parser.add_argument("-o", type=Path, default=RESULT)
     words = parser.parse_args()
     subject = ProtocolSubject(protocols.get(words.protocol), Level.CURIOUS)
+    began = {"secagg": machine.build(), "started": machine.now()}
     rows = []
     print(f"{'check':20} {'claimed':>9} {'measured':>9}  alarms")
     for check in statistical():
@@ -105,8 +106,7 @@ def main() -> int:
             print(f"{row.check:20} {row.claimed:9g} {row.measured:9g}  {shown}", flush=True)
     document: dict[str, Any] = {
         "schema": "secagg.audit.false-alarms/1",
-        "secagg": machine.build(),
-        "started": machine.now(),
+        **began,
         "target": subject.name,
         "rows": rows,
     }

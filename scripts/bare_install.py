@@ -54,7 +54,8 @@ def main() -> None:
     done = subprocess.run([script, "compare"], capture_output=True, text=True, check=False)
     expect(done.returncode == 3 and "secagg[fl]" in done.stderr, done.stderr)
     small = ("simulate", "--clients", "5", "--length", "4", "--workers", "2")
-    for words in (("protocols",), ("doctor",), small):
+    audit = ("audit", "-q", "--protocol", "secagg", "--level", "malicious")
+    for words in (("protocols",), ("doctor",), small, audit):
         subprocess.run([script, *words], check=True, stdout=subprocess.DEVNULL)
     print("the bare wheel works and names the extra that it lacks")
 

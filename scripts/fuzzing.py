@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,7 @@ NATIVE = ROOT / "build" / "native-fuzz"
 SOURCES = ROOT / "csrc" / "tests" / "fuzz"
 PREFIX = "native-"
 LONGEST = 4096
-SECONDS_FOR_ONE = 10
+SECONDS_FOR_ONE = 20
 MEGABYTES = 4096
 
 
@@ -92,7 +93,10 @@ def fuzz_native(name: str, seconds: int) -> bool:
 def fuzz_python(names: list[str], seconds: int, jobs: int) -> bool:
     """All of these targets, in one process that forks; no name means all."""
     if find_spec("atheris") is None:
-        raise SystemExit("atheris is not installed: it comes with the development tools")
+        if (sys.platform, platform.machine()) == ("linux", "x86_64"):
+            raise SystemExit("atheris is not installed: it comes with the development tools")
+        print("there is no atheris for this kind of machine: decoders are NOT fuzzed", flush=True)
+        return True
     path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "fuzz.harness", str(seconds), str(jobs), *names]
     environment = {**os.environ, "PYTHONPATH": path}

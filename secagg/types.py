@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, NoReturn, Protocol, TypeAlias
+from typing import Annotated, Any, Final, NamedTuple, NoReturn, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -29,10 +29,13 @@ class Role(IntEnum):
 
 
 class PartyId(NamedTuple):
-    """Who: a role, and the index in the roster (for clients) or 0 (for a lone server)."""
+    """Who: a role, and the index in the roster (for clients) or 0 (for a lone server).
+
+    Bytes with a number that does not fit into the four of an envelope decode to no party.
+    """
 
     role: Role
-    number: int
+    number: Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)]
 
     def __str__(self) -> str:
         return f"{self.role.name.lower()} {self.number}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from must_shows import backends, demo, flower, lying_server, speed
+from must_shows import audit, backends, demo, flower, lying_server, speed
 from must_shows.step import Step
 
 MILESTONES: dict[int, tuple[Callable[[Step], None], ...]] = {
@@ -26,4 +26,11 @@ MILESTONES: dict[int, tuple[Callable[[Step], None], ...]] = {
         lying_server.cost,
     ),
     5: (flower.transports, flower.quickstart, flower.side_by_side, flower.strategies),
+    6: (
+        audit.verdicts,
+        audit.weakened,
+        audit.foreign,
+        audit.false_alarms,
+        audit.edited_records,
+    ),
 }

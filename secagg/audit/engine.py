@@ -93,6 +93,7 @@ def hold(
                 verdict=judgement.verdict,
                 evidence=printable(judgement.evidence),
                 measure=judgement.measure,
+                pictures=judgement.pictures,
                 waived=demanded.waive.get(check.id),
                 seconds=round(time.monotonic() - began, 3),
             )

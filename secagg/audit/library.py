@@ -50,6 +50,9 @@ from secagg.wire import Envelope, Frame, Message
 
 CORRUPT: Final = Decimal("0.05")
 DROPOUT: Final = Decimal("0.25")
+DROPOUT_OF_MANY: Final = Decimal("0.05")
+MANY: Final = 40
+"""From here on 0.05 of the clients are two, as many as an audit loses, and graphs can be sparse."""
 LEAST_TOKEN: Final = 12
 """Bytes of what may never repeat: a shorter field can repeat by chance."""
 
@@ -107,7 +110,7 @@ class ProtocolSubject(Subject):
                     bound=bound,
                     level=self.level,
                     corrupt=CORRUPT,
-                    dropout=DROPOUT,
+                    dropout=DROPOUT if clients < MANY else DROPOUT_OF_MANY,
                     min_clients=3,
                 )
             )
@@ -190,6 +193,10 @@ class ProtocolSubject(Subject):
             rows = [kernels.unpack(tail, plan.ring, length) for tail in tails]
             return {"bits": plan.ring.bits, "masked": np.stack(rows) if rows else None}
         return {}
+
+    def described(self, clients: int) -> Mapping[str, str]:
+        """The parameters of a plan for so many clients, by name."""
+        return dict(self.plan(clients, 1, bound_for(8, clients) or 1).describe())
 
     def smallest_sum(self, clients: int) -> int:
         """As the plan has it."""

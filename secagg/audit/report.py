@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -12,6 +13,7 @@ from secagg.audit.policy import CLAIMS, Policy, word_of
 from secagg.audit.registry import Settings
 from secagg.audit.subject import Subject
 from secagg.audit.verdicts import Result, Severity, Verdict, printable
+from secagg.errors import CannotTell
 
 SCHEMA: Final = "secagg.audit/1"
 DISCLAIMER: Final = (
@@ -35,6 +37,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         name: of it.
         title: one line.
         promises: by field of its guarantees; None if it says nothing.
+        sessions: the parameters of those that were held, by name, where they are known.
         roles: in the words of ISO/IEC 4922-1: who gives input, who computes, who gets the result.
     """
 
@@ -42,6 +45,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     title: str
     promises: dict[str, Promise] | None
+    sessions: dict[str, str] = {}
     roles: dict[str, str]
 
 
@@ -115,7 +119,7 @@ def audited(
     """The record of an audit."""
     return Audited(
         disclaimer=DISCLAIMER,
-        target=target_of(subject),
+        target=target_of(subject, settings.clients),
         policy=policy,
         seed=settings.seed,
         seeds=settings.seeds,
@@ -127,10 +131,12 @@ def audited(
     )
 
 
-def target_of(subject: Subject) -> Target:
-    """What a subject says of itself."""
+def target_of(subject: Subject, clients: int) -> Target:
+    """What a subject says of itself, and of its sessions of so many clients."""
     promised = subject.guarantees
-    promises = None
+    promises, sessions = None, dict[str, str]()
+    with suppress(CannotTell):  # no plan for so many clients: then every check says so
+        sessions = dict(subject.described(clients))
     if promised is not None:
         found = {field: getattr(promised, field) for field in CLAIMS}
         promises = {
@@ -142,6 +148,7 @@ def target_of(subject: Subject) -> Target:
         name=printable(subject.name),
         title=printable(subject.title),
         promises=promises,
+        sessions=sessions,
         roles=dict(subject.roles),
     )
 

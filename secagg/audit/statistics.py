@@ -135,7 +135,7 @@ def correlation(first: npt.NDArray[Any], second: npt.NDArray[Any], false_alarm: 
     """
     x = np.asarray(first, dtype=np.float64).reshape(-1)
     y = np.asarray(second, dtype=np.float64).reshape(-1)
-    x, y = x - x.mean(), y - y.mean()
+    x, y = _centred(x), _centred(y)
     scale = math.sqrt(float((x * x).sum()) * float((y * y).sum()))
     r = float((x * y).sum()) / scale if scale else 0.0
     return Measure(
@@ -147,6 +147,14 @@ def correlation(first: npt.NDArray[Any], second: npt.NDArray[Any], false_alarm: 
         false_alarm=false_alarm,
         samples=int(x.size),
     )
+
+
+def _centred(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Without their mean, and of at most 2 in magnitude: no square overflows."""
+    largest = float(np.abs(values).max(initial=0))
+    scaled = values / largest if largest else values
+    centred: npt.NDArray[np.float64] = scaled - scaled.mean()
+    return centred
 
 
 def linear_complexity(bits: npt.NDArray[Any]) -> int:

@@ -131,6 +131,10 @@ class Subject:
         """
         raise CannotTell(f"{self.name} holds no session here")
 
+    def described(self, clients: int) -> Mapping[str, str]:
+        """What its sessions of so many clients are like, by name, for readers."""
+        return {}
+
     def smallest_sum(self, clients: int) -> int:
         """Over how many of so many clients a sum may be released, at least.
 

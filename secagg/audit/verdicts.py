@@ -63,16 +63,38 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def alarm(self) -> bool:
-        """Whether it is a failure."""
-        return self.value < self.threshold if self.below else self.value > self.threshold
+        """Whether it is a failure. A value that is no number is one."""
+        if self.below:
+            return not self.value >= self.threshold
+        return not self.value <= self.threshold
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """Pixels that an attack came by, or was after.
+
+    Attributes:
+        title: what it shows.
+        pgm: a greyscale picture, binary PGM (P5), 8 bits a pixel.
+    """
+
+    title: str
+    pgm: bytes
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check says: a verdict, what it rests on in words, and a statistic if there is one."""
+    """What a check says.
+
+    Attributes:
+        verdict: what came of it.
+        evidence: what that rests on, in words; never a secret.
+        measure: a statistic, if there is one.
+        pictures: what was recovered and the truth, if they are pictures made for the attack.
+    """
 
     verdict: Verdict
     evidence: str
     measure: Measure | None = None
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -94,6 +116,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         verdict: what came of it.
         evidence: in words; never a secret.
         measure: the statistic, if it is a statistical check.
+        pictures: as in `Judgement`.
         waived: why the policy lets a failure pass, if it does.
         seconds: it took.
     """
@@ -108,6 +131,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     evidence: str
     measure: Measure | None = None
+    pictures: tuple[Picture, ...] = ()
     waived: str | None = None
     seconds: float
 

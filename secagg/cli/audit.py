@@ -305,7 +305,13 @@ def _measured(measure: Measure) -> str:
 def _notes(audit: Audited) -> list[str]:
     summary = audit.summary
     counts = ", ".join(f"{count} {verdict}" for verdict, count in summary.verdicts.items())
-    notes = [f"\n{audit.disclaimer}", counts]
+    sessions = ", ".join(f"{name} {value}" for name, value in audit.target.sessions.items())
+    held = f"sessions of {audit.clients} clients" + (f": {sessions}" if sessions else "")
+    notes = [
+        f"\n{audit.disclaimer}",
+        *([held] if audit.target.kind != "transcript" else []),
+        counts,
+    ]
     for text, ids in (
         ("findings", summary.findings),
         ("could not be decided", summary.undecided),

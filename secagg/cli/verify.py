@@ -25,7 +25,7 @@ from secagg.cli.exits import Exit
 from secagg.cli.machine import Build
 from secagg.enrolment import MAX_ROSTER_BYTES, KeyRole, PublicKey
 from secagg.errors import FileRefused, ParameterError, RecordRefused
-from secagg.record import MAX_RECEIPT_BYTES, HeadLine, Receipt
+from secagg.record import MAX_RECEIPT_BYTES, HeadLine, Receipt, printable
 
 SCHEMA: Final = "secagg.verify/1"
 ROW_SCHEMA: Final = "secagg.verify.row/1"
@@ -231,7 +231,8 @@ def _report(argv: Sequence[str], record: Path, found: Verification) -> output.Re
             column("details", "details", widest=100),
         ],
         rows=flat,
-        title=f"{record}: {found.protocol}, round {found.training_round} of job {found.job}",
+        title=f"{record}: {found.protocol}, round {found.training_round} of job"
+        f" {printable(found.job)}",
         notes=[_note(found)],
     )
 

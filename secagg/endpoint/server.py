@@ -29,7 +29,7 @@ from secagg.protocol import (
     Roster,
     Session,
 )
-from secagg.record import Recorder
+from secagg.record import Opening, Recorder
 from secagg.types import SERVER, PartyId, Rng, Role
 
 KEPT_REFUSALS: Final = 1000
@@ -70,8 +70,8 @@ class ServerEndpoint(Endpoint):
             of strangers, against the rules. Under its own name: what its source said of a beacon
             that did not say it.
         refused: how many there were.
-        salt: 32 bytes that open the commitment to the sum in the record, for whoever is told the
-            sum; nothing without a record.
+        opening: of the commitment to the sum in the public record, once there is a sum: for
+            whoever is told it. None without a public record.
     """
 
     def __init__(
@@ -140,12 +140,12 @@ class ServerEndpoint(Endpoint):
         self.refused = 0
         self._repeats: Counter[PartyId] = Counter()
         self._mean: Mean | None = None
-        self.salt = b""
+        self.opening: Opening | None = None
         self._recorder: Recorder | None = None
         if public_record is not None:
             key = None if identity is None else identity.key
-            self.salt = rng.bytes(DIGEST_BYTES)
-            self._recorder = Recorder(session, public_record, salt=self.salt, key=key)
+            salt = rng.bytes(DIGEST_BYTES)
+            self._recorder = Recorder(session, public_record, salt=salt, key=key)
             if kept:
                 tell(self._recorder, partial(_fresh, protocol, session, me, identity), kept)
 
@@ -204,6 +204,8 @@ class ServerEndpoint(Endpoint):
     def _finish(self, effect: Done) -> None:
         if effect.total is None:
             return
+        if self._recorder is not None:
+            self.opening = Opening(self._recorder.salt, effect.total)
         mean, weight = self._invitation.codec.decode(effect.total, self._ring)
         self._mean = Mean(self._invitation.shaped(mean), weight, effect.included)
 

@@ -6,11 +6,11 @@ public: keys, signatures, commitments, bitmaps, digests. No share, no masked vec
 it, open or sealed. docs/verify.md has the format; decision 32 says why it is so.
 """
 
-from secagg.record.lines import FORMAT, MAX_LINE_BYTES, HeadLine, Line
+from secagg.record.lines import FORMAT, MAX_LINE_BYTES, HeadLine, Line, printable
 from secagg.record.published import is_recorded
 from secagg.record.reader import Place, PlacedLine, read_record
 from secagg.record.receipt import MAX_RECEIPT_BYTES, Receipt, ReceiptBook
-from secagg.record.recorder import Recorder, result_commitment
+from secagg.record.recorder import Opening, Recorder
 from secagg.record.witness import Witness
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_RECEIPT_BYTES",
     "HeadLine",
     "Line",
+    "Opening",
     "Place",
     "PlacedLine",
     "Receipt",
@@ -26,6 +27,6 @@ __all__ = [
     "Recorder",
     "Witness",
     "is_recorded",
+    "printable",
     "read_record",
-    "result_commitment",
 ]

@@ -22,6 +22,7 @@ MAX_LINE_BYTES: Final = 1 << 20
 
 MAX_MEMBERS: Final = 1 << 20
 MAX_REASON: Final = 300
+MAX_SHOWN: Final = 400
 NOTHING_BEFORE: Final = "00" * 32
 
 _Hexadecimal = r"\A([0-9a-f]{2})*\Z"
@@ -267,6 +268,13 @@ def encode(line: msgspec.Struct) -> bytes:
 def leaf_hash(line: bytes) -> bytes:
     """The hash of an encoded line as a leaf of the tree (RFC 6962, section 2.1)."""
     return hashlib.sha256(b"\x00" + line).digest()
+
+
+def printable(text: str) -> str:
+    """Words of strangers on one line, for people: no control characters, and not without end."""
+    shown = text[:MAX_SHOWN]
+    plain = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)
+    return plain + "..." * (len(text) > MAX_SHOWN)
 
 
 def kind_of(line: Line | type[Line]) -> str:

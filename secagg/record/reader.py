@@ -8,7 +8,15 @@ from typing import BinaryIO, Final, NamedTuple
 import msgspec
 
 from secagg.errors import DecodeError, RecordRefused
-from secagg.record.lines import FORMAT, MAX_LINE_BYTES, AnyLine, Line, SessionLine, encode
+from secagg.record.lines import (
+    FORMAT,
+    MAX_LINE_BYTES,
+    AnyLine,
+    Line,
+    SessionLine,
+    encode,
+    printable,
+)
 
 _DECODER: Final = msgspec.json.Decoder(AnyLine)
 
@@ -49,7 +57,7 @@ def decode_line(data: bytes) -> Line:
     try:
         line: Line = _DECODER.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise DecodeError(str(error)) from None
+        raise DecodeError(printable(str(error))) from None
     if encode(line) != data:
         raise DecodeError("not the canonical encoding of its fields")
     return line
@@ -98,6 +106,7 @@ def _check_format(data: bytes, place: Place) -> None:
     try:
         first = _FIRST.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise RecordRefused(f"not the first line of a record: {error}", place) from None
+        said = printable(str(error))
+        raise RecordRefused(f"not the first line of a record: {said}", place) from None
     if first.format != FORMAT:
         raise RecordRefused(f"expected {FORMAT!r}, got {first.format[:40]!r}", place)

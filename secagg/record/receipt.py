@@ -29,7 +29,16 @@ from secagg.protocols._masking.authenticated.messages import (
 )
 from secagg.protocols._masking.messages import decode_numbers
 from secagg.protocols._masking.plan import transcript as transcript_of
-from secagg.record.lines import Bitmap, Digest, NoKey, NoSignature, Number, Signature, encode
+from secagg.record.lines import (
+    Bitmap,
+    Digest,
+    NoKey,
+    NoSignature,
+    Number,
+    Signature,
+    encode,
+    printable,
+)
 from secagg.record.published import frame_digest, is_recorded
 from secagg.types import PartyId, Role
 from secagg.wire import Envelope, Message
@@ -113,7 +122,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         try:
             receipt = _DECODER.decode(data)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise RecordRefused(f"not a receipt: {error}") from None
+            raise RecordRefused(f"not a receipt: {printable(str(error))}") from None
         if receipt.encoded != data:
             raise RecordRefused("not the canonical encoding of a receipt")
         if len(receipt.signers) != len(receipt.signatures):

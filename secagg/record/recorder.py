@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -35,16 +35,26 @@ from secagg.wire import Envelope, Message
 NEWLINE: Final = b"\n"
 
 
-def result_commitment(session_id: bytes, salt: bytes, total: RingVector) -> bytes:
-    """32 bytes that fix a sum and, without the salt, tell nothing of it.
+class Opening(NamedTuple):
+    """What a record commits to: for whoever is told the sum, and for nobody else.
 
-    Args:
-        session_id: of the session.
-        salt: 32 fresh bytes, which go to whoever is told the sum.
+    Attributes:
+        salt: 32 fresh bytes, without which the commitment tells nothing of the sum.
         total: the sum in the ring, reduced.
     """
-    lanes = np.ascontiguousarray(total, dtype=total.dtype.newbyteorder("<"))
-    return digest("result", session_id, salt, hashlib.sha256(lanes.data.cast("B")).digest())
+
+    salt: bytes
+    total: RingVector
+
+    def commitment(self, session_id: bytes) -> bytes:
+        """The 32 bytes that are `result` in the record of this session."""
+        lanes = np.ascontiguousarray(self.total, dtype=self.total.dtype.newbyteorder("<"))
+        sum_digest = hashlib.sha256(lanes.data.cast("B")).digest()
+        return digest("result", session_id, self.salt, sum_digest)
+
+    def __repr__(self) -> str:
+        # The sum has no place in a log.
+        return f"Opening(sum of {len(self.total)} elements)"
 
 
 def head_statement(session_id: bytes, size: int, root: bytes) -> bytes:
@@ -181,7 +191,7 @@ class Recorder:
         # Before anything is written: a sink that fails is not asked again.
         self.closed = True
         result = (
-            b"" if total is None else result_commitment(self._session.id, self.salt, total)
+            b"" if total is None else Opening(self.salt, total).commitment(self._session.id)
         ).hex()
         self._write(
             EndLine(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import pickle
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from secagg.errors import (
     RemoteProtocolError,
     UnknownParty,
 )
-from secagg.types import SERVER, Ring, Secret, client
+from secagg.types import SERVER, PartyId, Ring, Secret, client
 
 
 @pytest.mark.parametrize(
@@ -76,3 +77,13 @@ def test_protocol_errors_are_of_one_kind() -> None:
     assert str(LocalProtocolError("x")) == "x"
     error: RemoteProtocolError = UnknownParty(client(1), "who?")
     assert (error.culprit, error.reason, str(error)) == (client(1), "who?", "client 1: who?")
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 32, -(1 << 63), (1 << 64) - 1])
+def test_bytes_with_a_number_that_no_party_has(number: int) -> None:
+    """It would not fit into an envelope, nor into what digests and keys are bound to."""
+    for good in (0, (1 << 32) - 1):
+        encoded = msgspec.msgpack.encode(client(good))
+        assert msgspec.msgpack.decode(encoded, type=PartyId) == client(good)
+    with pytest.raises(msgspec.ValidationError, match="int"):
+        msgspec.msgpack.decode(msgspec.msgpack.encode((1, number)), type=PartyId)

@@ -6,15 +6,17 @@ nothing was promised is held all the same, and shown as outside the guarantee.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol
+
+import msgspec
 
 from secagg import protocols
 from secagg.audit.library import ProtocolSubject
 from secagg.audit.registry import Check, Settings
 from secagg.audit.subject import Subject
-from secagg.audit.verdicts import Judgement, Severity, beside, failed, passed
+from secagg.audit.verdicts import Judgement, Picture, Severity, beside, failed, passed
 from secagg.errors import ParameterError
 from secagg.protocol import Adversary, Guarantees, Level
 from secagg.protocol import Protocol as Aggregation
@@ -23,6 +25,20 @@ from secagg.types import Rng
 ELSEWHERE: Final = "attacks are made on this library's own parties"
 REFERENCE: Final = "secagg"
 """The protocol that offers every level: what a level means where it is not offered."""
+
+
+class Shown(Protocol):
+    """A picture, as attacks have them."""
+
+    @property
+    def title(self) -> str:
+        """What it shows."""
+        ...
+
+    @property
+    def pgm(self) -> bytes:
+        """A greyscale picture, binary PGM (P5), 8 bits a pixel."""
+        ...
 
 
 class Outcome(Protocol):
@@ -41,6 +57,11 @@ class Outcome(Protocol):
     @property
     def evidence(self) -> str:
         """In words; never a secret."""
+        ...
+
+    @property
+    def pictures(self) -> Sequence[Shown]:
+        """Of what was recovered and of the truth, if it is pictures."""
         ...
 
 
@@ -116,13 +137,16 @@ def _judge(attack: Attack, subject: Subject, settings: Settings) -> Judgement:
     if reason is not None:
         return beside(reason)
     stopped: list[str] = []
-    evidence = ""
+    evidence, pictures = "", tuple[Picture, ...]()
     for repetition in range(settings.seeds):
         rng = settings.rng(f"attack {attack.id}", repetition)
         outcome = attack.run(subject.protocol, subject.level, rng)
+        pictures = tuple(Picture(one.title, one.pgm) for one in outcome.pictures)
         if outcome.succeeded:
-            return failed(f"it reached its goal: {outcome.evidence}")
+            judged = failed(f"it reached its goal: {outcome.evidence}")
+            return msgspec.structs.replace(judged, pictures=pictures)
         stopped.append(outcome.stopped_by or "no error: it found nothing")
         evidence = outcome.evidence
     names = ", ".join(dict.fromkeys(stopped))
-    return passed(f"stopped by {names}" + (f": {evidence}" if evidence else ""))
+    judged = passed(f"stopped by {names}" + (f": {evidence}" if evidence else ""))
+    return msgspec.structs.replace(judged, pictures=pictures)

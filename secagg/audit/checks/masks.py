@@ -55,8 +55,9 @@ def _nothing(subject: Subject, settings: Settings) -> Judgement | None:
 
 def _in_ring(masked: Numbers, bits: int) -> bool:
     """Whether all are integers in 0..2^bits - 1."""
-    whole = np.issubdtype(masked.dtype, np.integer) or bool(np.all(masked == np.floor(masked)))
-    return whole and float(masked.min(initial=0)) >= 0 and float(masked.max(initial=0)) < 2**bits
+    if masked.dtype.kind == "f" and not bool(np.all(masked == np.floor(masked))):
+        return False
+    return int(masked.min(initial=0)) >= 0 and int(masked.max(initial=0)) < 1 << bits
 
 
 def _integers(subject: Subject, settings: Settings) -> Judgement:

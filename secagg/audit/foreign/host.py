@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ class _Process(Child):
             [sys.executable, "-m", ENTRY, name],
             timeout,
             env={**os.environ, "PYTHONPATH": path},
+            # What it prints is nobody's; an exception comes back as an answer.
+            stderr=subprocess.DEVNULL,
             process_group=0,
         )
         self._timeout = timeout
@@ -62,6 +65,7 @@ class _Process(Child):
 
         try:
             if message is not None:
+                self._socket.settimeout(self._timeout)
                 self._socket.sendall(channel.frame(message))
             return channel.read_reply(exactly)
         except TimeoutError:
@@ -109,7 +113,10 @@ class AdapterSubject(Subject):
 
     def smallest_sum(self, clients: int) -> int:
         """As the adapter has it."""
-        return self._ask(channel.Smallest(clients), channel.Number).value
+        least = self._ask(channel.Smallest(clients), channel.Number).value
+        if not 1 <= least <= clients:
+            raise AdapterFailed(f"expected a smallest sum of 1 to {clients} clients, got {least}")
+        return least
 
     def streams(self, count: int, length: int, bits: int, seed: bytes) -> Numbers:
         """As the adapter makes them."""

@@ -7,6 +7,7 @@ from html import escape
 from typing import Final
 
 from secagg.audit.report import Audited
+from secagg.audit.reports.pictures import address_of
 from secagg.audit.verdicts import Measure, Result, Verdict
 
 STYLE: Final = """
@@ -30,6 +31,10 @@ summary { cursor: pointer; display: grid; grid-template-columns: 9rem 13rem minm
 .v { font-weight: 600; }
 .fail { color: var(--bad); } .inconclusive { color: var(--open); } .pass { color: var(--good); }
 .not-applicable, .beyond { color: var(--mute); }
+figure { display: inline-block; margin: .5rem 1rem .5rem 0; max-width: 100%; }
+figure img { width: 8rem; max-width: 100%; image-rendering: pixelated;
+  border: 1px solid var(--line); }
+figcaption { color: var(--mute); font-size: .9em; max-width: 16rem; }
 code { font: .9em ui-monospace, monospace; }
 @media (max-width: 40rem) { dl, summary { grid-template-columns: minmax(0, 1fr); }
   dt { margin-top: .4rem; } }
@@ -66,8 +71,14 @@ def render(audit: Audited, stamp: str) -> str:
     if rest:
         sections.append(_section("Not applicable, or not asked for", rest))
     counts = "".join(
-        f'<li><span class="v {escape(verdict)}">{count}</span> {escape(verdict)}</li>'
-        for verdict, count in summary.verdicts.items()
+        f'<li><span class="v {kind}">{count}</span> {escape(words)}</li>'
+        for words, kind, count in (
+            ("findings", "fail", len(summary.findings)),
+            ("could not be decided", "inconclusive", len(summary.undecided)),
+            ("get through, outside the guarantee", "beyond", len(summary.beyond)),
+            ("held", "pass", summary.verdicts[Verdict.PASS]),
+            ("not applicable", "beyond", summary.verdicts[Verdict.NOT_APPLICABLE]),
+        )
     )
     promises = (
         "<p>It promises nothing.</p>"
@@ -79,7 +90,7 @@ def render(audit: Audited, stamp: str) -> str:
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
             '<meta http-equiv="Content-Security-Policy"',
-            " content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
+            " content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n",
             f"<title>secagg audit: {escape(target.name)}</title>\n<style>{STYLE}</style>\n",
             "</head>\n<body>\n<main>\n",
             f"<h1>{escape(target.name)}</h1>\n<p>{escape(target.title)}</p>\n",
@@ -116,6 +127,7 @@ def _section(heading: str, ones: list[Result]) -> str:
 
 def _details(one: Result) -> str:
     kind = "beyond" if one.beyond else str(one.verdict)
+    word = "gets through" if one.beyond else "waived" if one.let_pass else str(one.verdict)
     rows = [
         ("claim", one.claim),
         ("method", one.method),
@@ -127,9 +139,19 @@ def _details(one: Result) -> str:
         ("seconds", f"{one.seconds:g}"),
     ]
     return (
-        f'<details><summary><span class="v {escape(kind)}">{escape(str(one.verdict))}</span>'
+        f'<details><summary><span class="v {escape(kind)}">{escape(word)}</span>'
         f"<code>{escape(one.id)}</code><span>{escape(one.evidence)}</span></summary>\n"
-        f"{_pairs(rows)}</details>\n"
+        f"{_pairs(rows)}{_pictures(one)}</details>\n"
+    )
+
+
+def _pictures(one: Result) -> str:
+    shown = ((picture.title, address_of(picture.pgm)) for picture in one.pictures)
+    return "".join(
+        f'<figure><img src="{address}" alt="{escape(title)}"><figcaption>{escape(title)}'
+        "</figcaption></figure>\n"
+        for title, address in shown
+        if address is not None
     )
 
 
@@ -163,6 +185,7 @@ def _fields(audit: Audited) -> list[tuple[str, str]]:
 def _held(audit: Audited) -> list[tuple[str, str]]:
     return [
         ("clients", str(audit.clients)),
+        *audit.target.sessions.items(),
         ("seeds", f"{audit.seeds} from {audit.seed}"),
         ("false alarms", f"{audit.false_alarm:g} for each statistical check, all seeds together"),
     ]

@@ -9,7 +9,7 @@ from secagg.audit.verification.verdicts import Standing, Verdict, uncheckable
 from secagg.crypto import signing
 from secagg.enrolment import fingerprint
 from secagg.errors import DecodeError, RecordRefused, VerificationError
-from secagg.record.lines import HEAD_CONTEXT, MAX_LINE_BYTES, EndLine, HeadLine
+from secagg.record.lines import HEAD_CONTEXT, MAX_LINE_BYTES, EndLine, HeadLine, printable
 from secagg.record.reader import decode_line
 from secagg.record.recorder import head_statement
 
@@ -56,7 +56,7 @@ def judge_server(
         )
     yield signed
     if end is None or end.outcome != "released":
-        reason = "nothing" if end is None else end.reason
+        reason = "nothing" if end is None else printable(end.reason)
         yield uncheckable(RESULT, f"no sum was released, the record says: {reason}")
     elif signed.standing is Standing.PROVED and signed.holds:
         yield Verdict(

@@ -39,7 +39,10 @@ def main(clients: int, file: Path) -> None:
 
     @server_app.main()
     def serve(grid: Grid, context: Context) -> None:
-        strategy = FedAvg(fraction_evaluate=0.0, min_available_nodes=clients)
+        # It samples of the nodes that were there before it waited for so many.
+        strategy = FedAvg(
+            fraction_evaluate=0.0, min_train_nodes=clients, min_available_nodes=clients
+        )
         arrays = ArrayRecord([np.zeros(LENGTH, np.float32)])
         result = strategy.start(grid=SecureGrid(grid), initial_arrays=arrays, num_rounds=1)
         (mean,) = result.arrays.to_numpy_ndarrays()

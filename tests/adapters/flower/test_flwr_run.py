@@ -25,7 +25,8 @@ def test_ten_simulated_nodes_learn_the_same_plain_and_secured(tmp_path: Path) ->
     federation = "num-supernodes=10 client-resources-num-cpus=1"
     with deployment(tmp_path, simulation=True) as flower:
         for name in ("plain", "secured"):
-            output = flower.run(EXAMPLE / name, "--federation-config", federation)
+            options = ("--federation-config", federation, "--run-config", "min-available-nodes=10")
+            output = flower.run(EXAMPLE / name, *options)
             results[name] = _result(output)
             assert output.count("aggregate_train: Received 10 results and 0 failures") == 3
     assert results["secured"] == pytest.approx(results["plain"], abs=1e-3)

@@ -115,6 +115,37 @@ class TooMuch(Sound):
         return replace(super().session(request), masked=np.zeros((8, 1 << 23), dtype=np.uint64))
 
 
+class OddFloor(Sound):
+    """Says that a sum needs more clients than there are."""
+
+    def smallest_sum(self, clients: int) -> int:
+        return 10**9 if clients < 100 else -1
+
+    def session(self, request: Request) -> Facts:
+        return Facts()
+
+
+class WideRing(Sound):
+    """Sound in a ring of 64 bits, whatever is asked for."""
+
+    def session(self, request: Request) -> Facts:
+        self.admit(request)
+        return super().session(replace(request, bits=64))
+
+    def unmasked(
+        self, request: Request, rows: Mapping[int, Numbers], included: Sequence[int]
+    ) -> Any:
+        total = np.zeros(request.inputs.shape[1], dtype=np.uint64)
+        for number in included:
+            gone = [peer for peer in range(request.clients) if peer not in rows]
+            total = total + rows[number] - self.mask(request, number, gone)
+        return total.view(np.int64)
+
+    def stream(self, seed: bytes, length: int, bits: int) -> Numbers:
+        drawn: Numbers = super().stream(seed, length, min(bits, 63))
+        return drawn if bits < 64 else drawn * np.uint64(2) + drawn % np.uint64(2)
+
+
 class Promises(Sound):
     """Says that it withstands a lying server."""
 

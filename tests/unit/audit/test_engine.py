@@ -19,6 +19,7 @@ from secagg.audit.report import audited, summed
 from secagg.audit.subject import Kind, Subject
 from secagg.audit.verdicts import (
     Judgement,
+    Picture,
     Result,
     Scope,
     Severity,
@@ -222,6 +223,7 @@ class Outcome:
     succeeded: bool
     stopped_by: str = ""
     evidence: str = ""
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass
@@ -293,6 +295,12 @@ def test_an_attack_that_gets_through_counts_where_it_is_guarded_against(
     assert "60 of 60 elements" in found.evidence
 
 
+@pytest.mark.parametrize("succeeded", [False, True])
+def test_pictures_of_an_attack_are_kept(succeeded: bool) -> None:
+    shown = (Picture("a digit", b"P5 1 1 255\n\x07"),)
+    assert held(Attack(outcome=Outcome(succeeded, pictures=shown))).pictures == shown
+
+
 def test_a_demonstration_is_outside_every_guarantee() -> None:
     attack = Attack(outcome=Outcome(succeeded=True), against=lambda level: False)
     for policy in (None, Policy.of_level(Level.MALICIOUS)):
@@ -305,6 +313,16 @@ def test_an_attack_that_does_not_apply() -> None:
     assert (found.verdict, found.evidence) == (Verdict.NOT_APPLICABLE, "there are no shares")
 
 
+def test_too_few_clients_for_a_plan_are_inconclusive() -> None:
+    subject = ProtocolSubject(protocols.get("secagg"), Level.CURIOUS)
+    settings = Settings(clients=2)
+    results = hold(subject, chosen(CHECKS, ("exactness",), "protocol"), settings)
+    found = audited(subject, settings, None, Severity.LOW, results)
+    assert found.target.sessions == {}
+    assert found.summary.exit_code == 3
+    assert "no plan for 2 clients" in found.results[-1].evidence
+
+
 def test_the_record_has_roles_and_the_fields_of_nist() -> None:
     subject = ProtocolSubject(protocols.get("bfv"), Level.CURIOUS)
     results = hold(subject, [], SETTINGS)
@@ -315,6 +333,7 @@ def test_the_record_has_roles_and_the_fields_of_nist() -> None:
         "result parties": "server",
     }
     assert "not differentially private" in found.privacy.privacy_parameter
+    assert found.target.sessions["smallest sum"] == "3 clients"
     assert "does not prove" in found.disclaimer
     assert found.target.promises is not None
     assert found.target.promises["adversary"].name == "curious server"

@@ -85,6 +85,18 @@ def test_answers_of_other_kinds_are_none() -> None:
     assert audit("OtherShapes")["masks.whole-ring"].verdict is Verdict.INCONCLUSIVE
 
 
+def test_a_floor_that_cannot_be_is_none() -> None:
+    found = audit("OddFloor")["floor.released"]
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "1000000000" in found.evidence
+
+
+def test_a_ring_of_64_bits_is_one() -> None:
+    results = audit("WideRing")
+    assert not {one.id for one in results.values() if one.finding} - {"exactness.range"}
+    assert results["masks.integers"].verdict is Verdict.PASS
+
+
 def test_its_promises_are_its_own_words() -> None:
     subject = AdapterSubject("unit.audit.misbehaving:Promises", 20)
     subject.close()

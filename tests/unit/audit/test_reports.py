@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 import xml.etree.ElementTree as ElementTree
+import zlib
 from html.parser import HTMLParser
 from typing import Any
 
@@ -11,7 +14,7 @@ import msgspec
 
 from secagg.audit.report import Audited, Privacy, Target, summed
 from secagg.audit.reports import html, junit, sarif
-from secagg.audit.verdicts import Measure, Result, Scope, Severity, Verdict
+from secagg.audit.verdicts import Measure, Picture, Result, Scope, Severity, Verdict
 
 EVIL = "</script><script>alert(1)</script>&\"']]>\x00\x1b <img src=x onerror=y>"
 
@@ -44,6 +47,13 @@ RESULTS = [
     result("b.open-beyond", Verdict.INCONCLUSIVE, Scope.OUTSIDE),
     result("b.beside", Verdict.NOT_APPLICABLE),
 ]
+PICTURES = (
+    Picture(f"a digit {EVIL}", b"P5 3 2 255\n" + bytes((0, 64, 128, 10, 13, 255))),
+    Picture("too short", b"P5 3 2 255\n\0"),
+    Picture("no picture", EVIL.encode()),
+    Picture("too large", b"P5 99999 99999 255\n"),
+    Picture("empty", b"P5 0 0 255\n"),
+)
 
 
 def record(results: list[Result]) -> Audited:
@@ -213,6 +223,25 @@ def test_the_page_escapes_everything_and_asks_nobody() -> None:
     assert "http" not in text.replace("http-equiv", "")
     assert "default-src 'none'" in text
     text.encode()
+
+
+def test_pictures_are_in_the_page_itself() -> None:
+    text = html.render(record([result("a.beyond", Verdict.FAIL, pictures=PICTURES)]), "stamp")
+    page = Page()
+    page.feed(text)
+    (image,) = (attributes for tag, attributes in page.tags if tag == "img")
+    assert image["alt"] == PICTURES[0].title
+    prefix, _, encoded = str(image["src"]).partition(",")
+    assert prefix == "data:image/png;base64"
+    png, place, chunks = base64.b64decode(encoded), 8, {}
+    while place < len(png):
+        size, kind = struct.unpack(">I4s", png[place : place + 8])
+        body = png[place + 4 : place + 8 + size]
+        assert struct.unpack(">I", png[place + 8 + size : place + 12 + size])[0] == zlib.crc32(body)
+        chunks[kind] = body[4:]
+        place += 12 + size
+    assert struct.unpack(">IIB", chunks[b"IHDR"][:9]) == (3, 2, 8)
+    assert zlib.decompress(chunks[b"IDAT"]) == bytes((0, 0, 64, 128, 0, 10, 13, 255))
 
 
 def test_every_result_is_in_one_section_of_the_page() -> None:

@@ -12,6 +12,7 @@ from scipy import special, stats
 
 from secagg.audit import statistics
 from secagg.audit.statistics import absent, complexity, correlation, homogeneity, uniformity
+from secagg.audit.verdicts import Measure
 
 
 def draws(count: int, cells: int, seed: bytes = b"") -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -74,6 +75,15 @@ def test_correlation_is_pearsons() -> None:
     assert not found.alarm
     assert correlation(first, second + first, 1e-6).alarm
     assert correlation(first, np.zeros(4000), 1e-6).value == 0
+    assert correlation(first, first * 1e305, 1e-6).value == pytest.approx(4000**0.5)
+
+
+def test_what_is_no_number_is_an_alarm() -> None:
+    for below in (False, True):
+        measure = Measure(
+            statistic="", value=math.nan, threshold=1, false_alarm=0.5, samples=1, below=below
+        )
+        assert measure.alarm
 
 
 def test_linear_complexity_is_that_of_the_shortest_recurrence() -> None:

@@ -118,6 +118,23 @@ def test_one_encoding_only() -> None:
                 judged(record)
 
 
+def test_strangers_words_do_not_reach_a_terminal() -> None:
+    lines, escape = recorded().lines, "\x1b]0;owned\x07\n"
+    field = json.dumps({escape: 1}).encode()[1:-1]
+    evil = lines[1].replace(b"}", b"," + field + b"}")
+    with pytest.raises(RecordRefused) as refused:
+        judged([lines[0], evil])
+    assert str(refused.value).isprintable()
+    long = lines[1].replace(b"}", b',"' + b"x" * 100_000 + b'":1}')
+    with pytest.raises(RecordRefused) as refused:
+        judged([lines[0], long])
+    assert len(str(refused.value)) < 600
+    found = judged(
+        forged(lines, lambda f: f[-2].update(outcome="failed", result="", reason=escape))
+    )
+    assert all(verdict.details.isprintable() for verdict in found.verdicts)
+
+
 def test_a_second_session_line() -> None:
     lines = recorded().lines
     with pytest.raises(RecordRefused, match="one line of a session, the first"):

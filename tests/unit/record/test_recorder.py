@@ -27,7 +27,7 @@ from secagg.protocols._masking.authenticated.messages import (
     SignedAnswer,
     SignedVector,
 )
-from secagg.record import HeadLine, ReceiptBook, Recorder, result_commitment
+from secagg.record import HeadLine, Opening, ReceiptBook, Recorder
 from secagg.record.lines import HEAD_CONTEXT
 from secagg.record.recorder import head_statement
 from secagg.runner import Faults, run
@@ -38,6 +38,10 @@ from secagg.wire import Frame
 @cache
 def recorded(protocol: str = "secagg") -> Recorded:
     return Recorded(protocol)
+
+
+def session_of(session: Recorded) -> Session:
+    return session.federation.invitation.agree(session.federation.roster)[1]
 
 
 @pytest.mark.parametrize("protocol", ["secagg", "secagg_plus"])
@@ -66,11 +70,25 @@ def test_nothing_of_shares_and_vectors_is_in_it(protocol: str) -> None:
     assert looked_for > 500
 
 
-def test_the_salt_of_the_sum_is_not_in_it() -> None:
+def test_who_is_told_the_sum_can_hold_the_server_to_it() -> None:
     session = recorded()
-    assert len(session.server.salt) == 32
-    assert session.server.salt.hex().encode() not in session.record
-    assert Recorded().server.salt != session.server.salt
+    opening = session.server.opening
+    assert opening is not None
+    assert len(opening.salt) == 32
+    assert opening.salt.hex().encode() not in session.record
+    result = json.loads(session.lines[-2])["result"]
+    assert opening.commitment(session.server.session).hex() == result
+    # The mean that was released is of this sum.
+    plan = session_of(session).plan
+    mean, weight = session.federation.codec.decode(opening.total, plan.ring)
+    assert weight == session.server.result().weight
+    assert np.array_equal(mean, session.server.result().values)
+    other = opening._replace(total=opening.total + np.ones(1, plan.ring.dtype))
+    assert other.commitment(session.server.session).hex() != result
+    assert str(opening.total[0]) not in repr(opening)
+    again = Recorded().server.opening
+    assert again is not None
+    assert again.salt != opening.salt
 
 
 def test_messages_that_were_refused_are_not_in_it() -> None:
@@ -283,7 +301,7 @@ def test_in_a_run(kills: tuple[int, ...]) -> None:
     found = judged(lines, receipts)
     assert failing(found) == {}
     end = json.loads(lines[-2])
-    assert end["result"] == result_commitment(session.id, recorder.salt, outcome.sum()).hex()
+    assert end["result"] == Opening(recorder.salt, outcome.sum()).commitment(session.id).hex()
     with pytest.raises(LocalProtocolError, match="faults concern the session's parties"):
         run(
             protocols.get("secagg"),

@@ -16,9 +16,13 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """All rounds; the model and its accuracy end up in the context."""
     config = context.run_config
+    # All three: FedAvg samples of the nodes that were there before it waited for so many.
+    nodes = int(config["min-available-nodes"])
     strategy = FedAvg(
         fraction_evaluate=float(config["fraction-evaluate"]),
-        min_available_nodes=int(config["min-available-nodes"]),
+        min_train_nodes=nodes,
+        min_evaluate_nodes=nodes,
+        min_available_nodes=nodes,
     )
     result = strategy.start(
         grid=grid,
