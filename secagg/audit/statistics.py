@@ -226,9 +226,9 @@ def spanned(samples: Sequence[bytes]) -> int:
     samples it is their number less one.
     """
     basis: dict[int, int] = {}
-    first = int.from_bytes(samples[0], "big") if samples else 0
-    for sample in samples:
-        rest = int.from_bytes(sample, "big") ^ first
+    numbers = [int(sample.hex() or "0", 16) for sample in samples]
+    for number in numbers:
+        rest = number ^ numbers[0]
         while rest and (top := rest.bit_length()) in basis:
             rest ^= basis[top]
         if rest:

@@ -8,7 +8,6 @@ of Flower's quantisation, one step each, so that its rounding changes none of th
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -92,10 +91,6 @@ class FlowerSecAggPlus(ForeignImplementation):
         evidence=Evidence.NONE,
         source="Flower 1.41.0, the pages on SecAggPlusWorkflow and Secure Aggregation Protocols",
     )
-
-    def __init__(self) -> None:
-        # What it logs is no answer, and it would be on the terminal of whoever audits.
-        logging.getLogger("flwr").setLevel(logging.CRITICAL + 1)
 
     def session(self, request: Request) -> Facts:
         """A round with the default ring, of 32 bits, unless a narrower one holds a coordinate."""

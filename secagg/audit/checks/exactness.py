@@ -132,6 +132,8 @@ def _cohort(subject: Subject, settings: Settings) -> Judgement:
     clients = max(settings.clients, (1 << bits) // (2 * facts.largest)) + 1
     if clients > MOST:
         return undecided(f"{clients} clients are needed for a sum beyond a ring of {bits} bits")
+    if clients * facts.largest >= 1 << 63:
+        return undecided(f"sums in a ring of {bits} bits cannot be told from ones that wrapped")
     values = np.full((clients, 3), facts.largest, dtype=np.int64)
     try:
         facts = subject.session(Request(values, CHOSEN, settings.draw("cohort")))

@@ -113,7 +113,7 @@ class Held(Strict, frozen=True, tag="held"):
     tokens: dict[str, tuple[bytes, ...]] | None
     clear: dict[str, tuple[float, ...]] | None
     key_holders: tuple[str, ...] | None
-    largest: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    largest: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None = None
     kept: tuple[str, ...] | None = None
 
 
