@@ -7,7 +7,7 @@ read on its way. Questions that only a lying server asks go through `secagg.audi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -17,12 +17,30 @@ import numpy as np
 from secagg import kernels
 from secagg.attestation import measure_installed
 from secagg.audit.adversary import Network, ServerView, ask, without_questions
-from secagg.audit.subject import ROLES, Answer, Facts, Numbers, Question, Request, Subject, Values
+from secagg.audit.subject import (
+    ROLES,
+    Answer,
+    Facts,
+    Moment,
+    Numbers,
+    Question,
+    Request,
+    Subject,
+    Values,
+)
+from secagg.codec import Codec
 from secagg.crypto import kdf
 from secagg.crypto.aead import NONCE_BYTES
 from secagg.crypto.prg import mask_stream
 from secagg.crypto.rng import SEED_BYTES, StreamRng
-from secagg.errors import CannotTell, DecodeError, DoesNotArise, ParameterError, SecaggError
+from secagg.errors import (
+    CannotTell,
+    DecodeError,
+    DoesNotArise,
+    InputError,
+    ParameterError,
+    SecaggError,
+)
 from secagg.protocol import Identities, Level, Plan, Protocol, Session, Task
 from secagg.protocols._masking.messages import SEALED_SHARES_BYTES
 from secagg.protocols._masking.plan import MaskingPlan
@@ -132,10 +150,7 @@ class ProtocolSubject(Subject):
 
         session = Session.fresh(plan, rng)
         session, identities = self.identities(session, rng)
-        lost = {
-            client(number): self._before + (moment == "after upload")
-            for number, moment in request.lost.items()
-        }
+        lost = {client(number): self._sent_until(moment) for number, moment in request.lost.items()}
         inputs = {
             client(number): to_ring(row, plan.ring) for number, row in enumerate(request.inputs)
         }
@@ -157,7 +172,14 @@ class ProtocolSubject(Subject):
             tokens=_tokens(seen),
             clear={},
             key_holders=_key_holders(plan, seen),
+            largest=plan.task.bound,
         )
+
+    def _sent_until(self, moment: Moment) -> int:
+        """How many messages a client sends that vanishes then."""
+        if moment == "before sharing keys":
+            return min(1, self._before)
+        return self._before + (moment == "after upload")
 
     def _vectors(self, plan: Plan, seen: Sequence[Sent]) -> dict[str, Any]:
         """The uploads: of the ring where they are, else of bytes where those are uniform."""
@@ -182,14 +204,27 @@ class ProtocolSubject(Subject):
 
     def streams(self, count: int, length: int, bits: int, seed: bytes) -> Numbers:
         """Self masks, as `secagg.crypto.prg` and the kernels make them."""
+        ring, rows = Ring(bits), []
+        for stream in self._self_masks(count, length, ring, StreamRng(seed)):
+            vector: RingVector = np.zeros(length, dtype=ring.dtype)
+            kernels.apply_masks(vector, [stream])
+            kernels.ring_reduce(vector, ring)
+            rows.append(vector)
+        return np.stack(rows)
+
+    def seeds(self, count: int) -> Mapping[str, tuple[bytes, ...]]:
+        """What the cipher of self masks is given: its key."""
+        streams = self._self_masks(count, 1, Ring(8), StreamRng(bytes(SEED_BYTES)))
+        return {"keys of masks": tuple(bytes(stream.key) for stream in streams)}
+
+    def _self_masks(
+        self, count: int, length: int, ring: Ring, rng: StreamRng
+    ) -> Iterator[kernels.MaskStream]:
         plan = self.plan(8, length, 1)
         if not isinstance(plan, MaskingPlan):
             raise DoesNotArise(f"{self.protocol.name} has no masks")
-        rng, ring = StreamRng(seed), Ring(bits)
-        rows = []
         for number in range(count):
-            vector: RingVector = np.zeros(length, dtype=ring.dtype)
-            stream = mask_stream(
+            yield mask_stream(
                 Secret(rng.bytes(SEED_BYTES)),
                 context=rng.bytes(32),
                 purpose=kdf.Purpose.SELF_MASK,
@@ -200,10 +235,16 @@ class ProtocolSubject(Subject):
                 key_bits=plan.mask_key_bits,
                 sign=1,
             )
-            kernels.apply_masks(vector, [stream])
-            kernels.ring_reduce(vector, ring)
-            rows.append(vector)
-        return np.stack(rows)
+
+    def takes_not_a_number(self) -> bool:
+        """By the codec, through which every update goes."""
+        codec = Codec(length=2, clip=1.0, fraction_bits=8, max_weight=1)
+        update = np.array([0.0, np.nan], dtype=np.float32)
+        try:
+            codec.encode(update, 1, Ring.for_sum(8, codec.bound))
+        except InputError:
+            return False
+        return True
 
     def answers(self, clients: int, questions: Sequence[Question]) -> tuple[Answer, ...]:
         """By asking on a network that the adversary runs, one question after the other."""

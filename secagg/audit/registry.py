@@ -62,6 +62,11 @@ def always(guarantees: Guarantees, subject: Subject) -> bool:
     return True
 
 
+def never(guarantees: Guarantees, subject: Subject) -> bool:
+    """No guarantee speaks of it: only a policy that requires the check makes it count."""
+    return False
+
+
 def private(guarantees: Guarantees, subject: Subject) -> bool:
     """Where a server that follows the protocol is to learn the sum only."""
     return guarantees.adversary.at_least(Adversary.CURIOUS_SERVER)

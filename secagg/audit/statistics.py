@@ -6,6 +6,7 @@ A threshold follows from the rate, never the other way round.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -216,3 +217,20 @@ def absent(values: npt.NDArray[Any], cells: int, false_alarm: float) -> Measure 
 def overall(measure: Measure, false_alarm: float) -> Measure:
     """The same measure, as that of a check which may have looked at several."""
     return msgspec.structs.replace(measure, false_alarm=false_alarm)
+
+
+def spanned(samples: Sequence[bytes]) -> int:
+    """Bits in which these can differ, at most: the dimension of their differences over GF(2).
+
+    Bits that never change, and bits that others determine by exclusive or, do not count. With few
+    samples it is their number less one.
+    """
+    basis: dict[int, int] = {}
+    numbers = [int(sample.hex() or "0", 16) for sample in samples]
+    for number in numbers:
+        rest = number ^ numbers[0]
+        while rest and (top := rest.bit_length()) in basis:
+            rest ^= basis[top]
+        if rest:
+            basis[rest.bit_length()] = rest
+    return len(basis)

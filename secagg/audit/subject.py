@@ -18,7 +18,11 @@ from secagg.protocol import Guarantees
 from secagg.transcript import Entry
 
 Kind: TypeAlias = Literal["protocol", "adapter", "transcript"]
-Moment: TypeAlias = Literal["before upload", "after upload"]
+Moment: TypeAlias = Literal["before sharing keys", "before upload", "after upload"]
+Lie: TypeAlias = Literal["other keys", "threshold of one", "ring of one bit"]
+"""What a server may say: keys of its own as those of the peers, a number of shares that rebuilds a
+secret, the ring of the masked vectors."""
+
 Values: TypeAlias = npt.NDArray[np.int64]
 Numbers: TypeAlias = npt.NDArray[Any]
 
@@ -30,7 +34,8 @@ class Request:
     Attributes:
         inputs: signed integers, shape (clients, length).
         bits: of the ring in which masked vectors are to be, where that can be chosen.
-        lost: clients that vanish, and when.
+        lost: clients that vanish, and when: "before sharing keys" is after they have shown their
+            public ones. Where there are no such moments, the first and the second are the same.
         weights: how many examples each client claims to have; private.
         seed: 32 bytes from which whoever can be reproduced draws everything.
     """
@@ -63,6 +68,8 @@ class Facts:
         tokens: what must never be seen twice: keys, nonces, ciphertexts; by name.
         clear: what the server sees of each client beside its vector, by name.
         key_holders: roles that can open a client's vector alone.
+        largest: the largest |input| that is taken as it is.
+        kept: keys and seeds that a client still has when the session is over, by name.
     """
 
     bits: int | None = None
@@ -76,6 +83,8 @@ class Facts:
     tokens: Mapping[str, tuple[bytes, ...]] | None = None
     clear: Mapping[str, tuple[float, ...]] | None = None
     key_holders: tuple[str, ...] | None = None
+    largest: int | None = None
+    kept: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,30 @@ class Subject:
             CannotTell: it does not say.
         """
         raise CannotTell(f"{self.name} does not say how long its seeds are")
+
+    def seeds(self, count: int) -> Mapping[str, tuple[bytes, ...]]:
+        """So many seeds or keys, as the generators of masks are given them, by what they are for.
+
+        Raises:
+            CannotTell: it shows none.
+        """
+        raise CannotTell(f"{self.name} shows no seed")
+
+    def believes(self, lie: Lie) -> bool:
+        """Whether a client goes on as if nothing were wrong when a server tells it this.
+
+        Raises:
+            CannotTell: nobody can say.
+        """
+        raise CannotTell(f"{self.name} has no client to lie to here")
+
+    def takes_not_a_number(self) -> bool:
+        """Whether an input with a coordinate that is not a number gets into a sum.
+
+        Raises:
+            CannotTell: nobody can say.
+        """
+        raise CannotTell(f"{self.name} has no client to give it to here")
 
     def entries(self) -> Sequence[Entry]:
         """The messages that were noted.

@@ -9,10 +9,16 @@ import numpy as np
 from secagg.audit.checks import inputs
 from secagg.audit.registry import Check, Settings
 from secagg.audit.subject import Facts, Moment, Request, Subject, Values
-from secagg.audit.verdicts import Judgement, Severity, failed, passed
+from secagg.audit.verdicts import Judgement, Severity, failed, passed, undecided
 from secagg.errors import AdapterFailed, CannotTell, InputError
 
 LENGTH: Final = 257
+CHOSEN: Final = 24
+"""Bits of a ring that few clients fill, wherever it can be chosen."""
+
+MOST: Final = 300
+"""Clients of a session that is to fill a ring."""
+
 WIDEST: Final = 60
 """Bits of a ring whose half, a few times over, is still an integer of 64 bits."""
 
@@ -62,6 +68,22 @@ def _dropouts(subject: Subject, settings: Settings) -> Judgement:
     return passed(f"{tried} sessions with one or two clients lost, before or after their upload")
 
 
+def _early(subject: Subject, settings: Settings) -> Judgement:
+    losses: list[dict[int, Moment]] = [
+        {1: "before sharing keys"},
+        {0: "before sharing keys", 2: "before upload"},
+    ]
+    for tried, lost in enumerate(losses):
+        values = inputs.random(settings, LENGTH, "early", tried)
+        request = Request(values, inputs.BITS, settings.draw(f"early {tried}"), lost)
+        facts = subject.session(request)
+        if wrong := _wrong(facts, values):
+            return failed(f"with clients lost ({_words(lost)}): {wrong}")
+        if set(lost) & set(facts.included):
+            return failed(f"with clients lost ({_words(lost)}): one that sent nothing is in it")
+    return passed(f"{len(losses)} sessions with a client lost before it shared its keys")
+
+
 def _words(lost: dict[int, Moment]) -> str:
     return ", ".join(f"client {number} {moment}" for number, moment in lost.items())
 
@@ -101,6 +123,38 @@ def _range(subject: Subject, settings: Settings) -> Judgement:
     return passed(f"inputs of half of a ring of {bits} bits were summed rightly all the same")
 
 
+def _cohort(subject: Subject, settings: Settings) -> Judgement:
+    probe = inputs.constant(settings, 1, 0)
+    facts = subject.session(Request(probe, CHOSEN, settings.draw("cohort probe")))
+    bits = facts.bits or CHOSEN
+    if not facts.largest:
+        return undecided("the target does not say how large an input may be")
+    clients = max(settings.clients, (1 << bits) // (2 * facts.largest)) + 1
+    if clients > MOST:
+        return undecided(f"{clients} clients are needed for a sum beyond a ring of {bits} bits")
+    if clients * facts.largest >= 1 << 63:
+        return undecided(f"sums in a ring of {bits} bits cannot be told from ones that wrapped")
+    values = np.full((clients, 3), facts.largest, dtype=np.int64)
+    try:
+        facts = subject.session(Request(values, CHOSEN, settings.draw("cohort")))
+    except AdapterFailed:
+        raise
+    except CannotTell as refusal:
+        return passed(f"{clients} clients at the largest input: refused: {refusal}")
+    if facts.total is None:
+        return passed(f"{clients} clients at the largest input: no sum: {facts.failure}")
+    said = f"{clients} clients at the largest input, ring of {facts.bits or CHOSEN} bits"
+    if wrong := _wrong(facts, values):
+        return failed(f"{said}: no error, and a sum that is {wrong}")
+    return passed(f"{said}: the sum is right")
+
+
+def _not_a_number(subject: Subject, settings: Settings) -> Judgement:
+    if subject.takes_not_a_number():
+        return failed("an input with a coordinate that is not a number is in a released sum")
+    return passed("an input with a coordinate that is not a number was refused")
+
+
 def _beyond_plan(subject: Subject, settings: Settings, values: Values) -> Judgement:
     from secagg.audit.library import ProtocolSubject
 
@@ -128,6 +182,12 @@ CHECKS: Final = (
         judge=_dropouts,
     ),
     Check(
+        id="exactness.early-dropouts",
+        claim="clients that vanish before they have shared keys do not cost the others the sum",
+        method="the same with clients lost after they have shown their public keys",
+        judge=_early,
+    ),
+    Check(
         id="exactness.extremes",
         claim="no sum of allowed inputs wraps",
         method="all clients at the largest and the smallest allowed value",
@@ -140,5 +200,20 @@ CHECKS: Final = (
         method="inputs of half of the ring; a wrong sum without an error is a failure",
         judge=_range,
         source="A16",
+    ),
+    Check(
+        id="exactness.cohort",
+        claim="the ring holds the sum of all clients at their largest input, however many, or they"
+        " are refused",
+        method="more clients at the largest input than a ring of this width holds, of"
+        f" {CHOSEN} bits where it can be chosen",
+        judge=_cohort,
+        source="A16",
+    ),
+    Check(
+        id="exactness.not-a-number",
+        claim="an input that is not a number is refused by its client",
+        method="a client is given an input with NaN in it",
+        judge=_not_a_number,
     ),
 )

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
 
+from secagg.audit import statistics
 from secagg.audit.checks import inputs
 from secagg.audit.checks.masks import ENCRYPTED
-from secagg.audit.registry import Check, Settings, private
+from secagg.audit.registry import Check, Settings, never, private
 from secagg.audit.subject import Numbers, Request, Subject
 from secagg.audit.verdicts import Judgement, Severity, beside, failed, passed, undecided
+from secagg.errors import AdapterFailed, CannotTell
 
 LENGTH: Final = 512
 LEAST_SEED_BITS: Final = 112
 """NIST SP 800-57 part 1, table 2: below this nothing is acceptable any more."""
+
+SAMPLES: Final = 256
+"""Seeds that are looked at: more than the bits that are needed, by far."""
 
 REPEATS: Final = 0.05
 """Of the elements: in a ring of 8 bits one of 256 is equal by chance."""
@@ -78,13 +84,37 @@ def _tokens(subject: Subject, settings: Settings) -> Judgement:
 
 
 def _seeds(subject: Subject, settings: Settings) -> Judgement:
-    found = subject.seed_bits()
-    if not found:
+    stated: dict[str, int] = {}
+    measured: dict[str, int] = {}
+    try:
+        shown = subject.seeds(SAMPLES)
+        measured = {name: statistics.spanned(seeds) for name, seeds in shown.items()}
+    except AdapterFailed:
+        raise
+    except CannotTell:
+        # What is stated is all there is, then.
+        stated = dict(subject.seed_bits())
+    else:
+        with suppress(CannotTell):
+            stated = dict(subject.seed_bits())
+    if not stated and not measured:
         return undecided("the target names no seed")
-    shown = ", ".join(f"{name}: {bits} bits" for name, bits in sorted(found.items()))
-    if min(found.values()) < LEAST_SEED_BITS:
-        return failed(f"{shown}; at least {LEAST_SEED_BITS} are needed")
-    return passed(shown)
+    words = [f"{name}: {bits} bits as stated" for name, bits in sorted(stated.items())]
+    words += [f"{name}: {bits} bits vary" for name, bits in sorted(measured.items())]
+    shortest = min((*stated.values(), *measured.values()))
+    if shortest < LEAST_SEED_BITS:
+        return failed(f"{', '.join(words)}; at least {LEAST_SEED_BITS} are needed")
+    return passed(", ".join(words))
+
+
+def _forgotten(subject: Subject, settings: Settings) -> Judgement:
+    values = inputs.constant(settings, 8, 1)
+    kept = subject.session(Request(values, inputs.BITS, settings.draw("forgotten"))).kept
+    if kept is None:
+        return undecided("the target does not show what a client keeps")
+    if kept:
+        return failed(f"when the session is over a client still has: {', '.join(sorted(kept))}")
+    return passed("when the session is over a client has no key and no seed of it")
 
 
 CHECKS: Final = (
@@ -110,10 +140,21 @@ CHECKS: Final = (
     Check(
         id="fresh.seeds",
         claim=f"whoever guesses a secret has to guess {LEAST_SEED_BITS} bits or more",
-        method="as the target states it; only the statement is judged",
+        method=f"as the target states it; and of {SAMPLES} seeds, where it shows any, the bits that"
+        " vary (the dimension of their differences over GF(2))",
         judge=_seeds,
         severity=Severity.CRITICAL,
         promised=private,
         source="A18",
+    ),
+    Check(
+        id="fresh.forgotten",
+        claim="when a session is over, clients have no key and no seed of it any more",
+        method="what a client keeps of a session that has ended, by name",
+        judge=_forgotten,
+        severity=Severity.MEDIUM,
+        promised=never,
+        kinds=frozenset(("adapter",)),
+        elsewhere="nobody searches this library's memory here",
     ),
 )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 import numpy as np
 
-from secagg.audit.subject import Facts, Numbers, Question, Request
+from secagg.audit.subject import Facts, Lie, Moment, Numbers, Question, Request
 from secagg.errors import AdapterFailed
 
 MAX_BYTES: Final = 1 << 28
@@ -42,7 +42,7 @@ class Hold(Strict, frozen=True, tag="session"):
     inputs: Array
     bits: int
     seed: bytes
-    lost: dict[int, Literal["before upload", "after upload"]]
+    lost: dict[int, Moment]
     weights: tuple[int, ...]
 
 
@@ -72,7 +72,23 @@ class Seeds(Strict, frozen=True, tag="seed_bits"):
     """`ForeignImplementation.seed_bits`."""
 
 
-Ask: TypeAlias = Hold | Smallest | Streams | Answers | Seeds
+class Samples(Strict, frozen=True, tag="seeds"):
+    """`ForeignImplementation.seeds`."""
+
+    count: int
+
+
+class Believes(Strict, frozen=True, tag="believes"):
+    """`ForeignImplementation.believes`."""
+
+    lie: Lie
+
+
+class NotANumber(Strict, frozen=True, tag="takes_not_a_number"):
+    """`ForeignImplementation.takes_not_a_number`."""
+
+
+Ask: TypeAlias = Hold | Smallest | Streams | Answers | Seeds | Samples | Believes | NotANumber
 
 
 class Ready(Strict, frozen=True, tag="ready"):
@@ -97,6 +113,8 @@ class Held(Strict, frozen=True, tag="held"):
     tokens: dict[str, tuple[bytes, ...]] | None
     clear: dict[str, tuple[float, ...]] | None
     key_holders: tuple[str, ...] | None
+    largest: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] | None = None
+    kept: tuple[str, ...] | None = None
 
 
 class Number(Strict, frozen=True, tag="number"):
@@ -123,6 +141,18 @@ class Bits(Strict, frozen=True, tag="bits"):
     seeds: dict[str, int]
 
 
+class Sampled(Strict, frozen=True, tag="sampled"):
+    """Seeds."""
+
+    seeds: dict[str, tuple[bytes, ...]]
+
+
+class Truth(Strict, frozen=True, tag="truth"):
+    """Yes or no."""
+
+    value: bool
+
+
 class Refused(Strict, frozen=True, tag="refused"):
     """It says that it cannot tell."""
 
@@ -135,7 +165,7 @@ class Broken(Strict, frozen=True, tag="broken"):
     reason: Text
 
 
-Reply: TypeAlias = Ready | Held | Number | Rows | Given | Bits | Refused | Broken
+Reply: TypeAlias = Ready | Held | Number | Rows | Given | Bits | Sampled | Truth | Refused | Broken
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _ASKS: Final[msgspec.msgpack.Decoder[Ask]] = msgspec.msgpack.Decoder(Ask)
@@ -257,6 +287,8 @@ def held(facts: Facts) -> Held:
         tokens=_plain(facts.tokens, bytes),
         clear=_plain(facts.clear, float),
         key_holders=None if facts.key_holders is None else tuple(facts.key_holders),
+        largest=facts.largest,
+        kept=None if facts.kept is None else tuple(map(str, facts.kept)),
     )
 
 
@@ -299,4 +331,6 @@ def facts_of(message: Held, request: Request) -> Facts:
         tokens=message.tokens,
         clear=message.clear,
         key_holders=message.key_holders,
+        largest=message.largest,
+        kept=message.kept,
     )

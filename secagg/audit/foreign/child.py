@@ -83,6 +83,19 @@ def _asked(target: ForeignImplementation, asked: channel.Ask) -> channel.Reply:
         case channel.Seeds():
             found = target.seed_bits()
             return channel.Bits({str(name): int(bits) for name, bits in found.items()})
+        case channel.Samples(count=count):
+            shown = target.seeds(count)
+            return channel.Sampled({str(name): tuple(map(bytes, of)) for name, of in shown.items()})
+        case channel.Believes(lie=lie):
+            return channel.Truth(_yes(target.believes(lie)))
+        case channel.NotANumber():
+            return channel.Truth(_yes(target.takes_not_a_number()))
+
+
+def _yes(answer: bool) -> bool:
+    if not isinstance(answer, bool):
+        raise TypeError(f"expected yes or no, got {type(answer).__name__}")
+    return answer
 
 
 def _words(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from secagg.audit.foreign import channel
 from secagg.audit.policy import CLAIMS, named
-from secagg.audit.subject import Answer, Facts, Numbers, Question, Request, Subject
+from secagg.audit.subject import Answer, Facts, Lie, Numbers, Question, Request, Subject
 from secagg.errors import AdapterFailed, AuditPolicyRefused, CannotTell
 from secagg.processes import Child
 from secagg.protocol import Guarantees
@@ -137,6 +137,22 @@ class AdapterSubject(Subject):
     def seed_bits(self) -> Mapping[str, int]:
         """As the adapter states it."""
         return self._ask(channel.Seeds(), channel.Bits).seeds
+
+    def seeds(self, count: int) -> Mapping[str, tuple[bytes, ...]]:
+        """As the adapter shows them."""
+        shown = self._ask(channel.Samples(count), channel.Sampled).seeds
+        for name, seeds in shown.items():
+            if len(seeds) != count or len({len(seed) for seed in seeds}) > 1:
+                raise AdapterFailed(f"expected {count} seeds of one length for {name}")
+        return shown
+
+    def believes(self, lie: Lie) -> bool:
+        """As the adapter's client does."""
+        return self._ask(channel.Believes(lie), channel.Truth).value
+
+    def takes_not_a_number(self) -> bool:
+        """As the adapter's client does."""
+        return self._ask(channel.NotANumber(), channel.Truth).value
 
     def close(self) -> None:
         """End its process."""

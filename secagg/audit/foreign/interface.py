@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from secagg.audit.subject import Answer, Facts, Numbers, Question, Request
+from secagg.audit.subject import Answer, Facts, Lie, Numbers, Question, Request
 from secagg.errors import CannotTell
 from secagg.protocol import Guarantees
 
@@ -59,3 +59,19 @@ class ForeignImplementation:
     def seed_bits(self) -> Mapping[str, int]:
         """How many bits of a secret one has to guess, by what it is for."""
         raise CannotTell("the adapter does not say how long its seeds are")
+
+    def seeds(self, count: int) -> Mapping[str, tuple[bytes, ...]]:
+        """So many seeds, as the generators of masks are given them, by what they are for."""
+        raise CannotTell("the adapter shows no seed")
+
+    def believes(self, lie: Lie) -> bool:
+        """Whether a client goes on as if nothing were wrong when a server tells it this.
+
+        "other keys": the server's own in the place of all its peers'. "threshold of one": one share
+        rebuilds a secret. "ring of one bit": the ring of the masked vectors.
+        """
+        raise CannotTell("the adapter has no client to lie to")
+
+    def takes_not_a_number(self) -> bool:
+        """Whether an input with a coordinate that is not a number gets into a sum."""
+        raise CannotTell("the adapter has no client to give such an input to")

@@ -13,7 +13,7 @@ import numpy as np
 from unit.audit.weakened import Sound
 
 from secagg.audit.foreign import ForeignImplementation
-from secagg.audit.subject import Answer, Facts, Numbers, Question, Request
+from secagg.audit.subject import Answer, Facts, Lie, Numbers, Question, Request
 from secagg.protocol import (
     Adversary,
     Collusion,
@@ -79,6 +79,15 @@ class AnswersAnything(Sound):
 
     def seed_bits(self) -> Mapping[str, int]:
         return {"masks": None}  # type: ignore[dict-item]
+
+    def seeds(self, count: int) -> Mapping[str, tuple[bytes, ...]]:
+        return {"masks": (b"too", b"few")}
+
+    def believes(self, lie: Lie) -> bool:
+        return "perhaps"  # type: ignore[return-value]
+
+    def takes_not_a_number(self) -> bool:
+        return 0  # type: ignore[return-value]
 
 
 class OtherShapes(Sound):

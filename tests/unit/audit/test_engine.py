@@ -320,7 +320,8 @@ def test_too_few_clients_for_a_plan_are_inconclusive() -> None:
     found = audited(subject, settings, None, Severity.LOW, results)
     assert found.target.sessions == {}
     assert found.summary.exit_code == 3
-    assert "no plan for 2 clients" in found.results[-1].evidence
+    by_id = {one.id: one for one in found.results}
+    assert "no plan for 2 clients" in by_id["exactness.sum"].evidence
 
 
 def test_the_record_has_roles_and_the_fields_of_nist() -> None:

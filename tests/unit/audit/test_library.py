@@ -22,7 +22,9 @@ from secagg.audit.registry import Settings
 from secagg.audit.report import summed
 from secagg.audit.subject import Question, Request
 from secagg.audit.verdicts import Result, Severity, Verdict
+from secagg.codec import Codec
 from secagg.crypto import aead, signing
+from secagg.crypto.prg import mask_stream
 from secagg.errors import CannotTell, DecodeError, DoesNotArise
 from secagg.he.contexts import PublicContext
 from secagg.protocol import Level, Plan
@@ -94,6 +96,26 @@ def test_questions_and_refusals() -> None:
         ProtocolSubject(protocols.get("bfv"), Level.CURIOUS).streams(1, 1, 8, bytes(32))
     with pytest.raises(CannotTell, match="no plan for 2 clients"):
         subject.session(Request(np.zeros((2, 4), dtype=np.int64), 8, bytes(32)))
+
+
+def test_a_codec_that_takes_anything_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert only("secagg", Level.CURIOUS, "exactness.not-a-number").verdict is Verdict.PASS
+    monkeypatch.setattr(Codec, "encode", _everything)
+    assert only("secagg", Level.CURIOUS, "exactness.not-a-number").finding
+
+
+def test_short_keys_of_masks_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "keys of masks: 128 bits vary" in only("secagg", Level.CURIOUS, "fresh.seeds").evidence
+    real = mask_stream
+
+    def folded(*words: Any, **named: Any) -> kernels.MaskStream:
+        stream = real(*words, **named)
+        return stream._replace(key=stream.key[:3] + bytes(13))
+
+    monkeypatch.setattr("secagg.audit.library.mask_stream", folded)
+    found = only("secagg", Level.CURIOUS, "fresh.seeds")
+    assert found.finding
+    assert "keys of masks: 24 bits vary" in found.evidence
 
 
 def _everything(*words: Any, **named: Any) -> None:

@@ -134,3 +134,14 @@ def test_absent_values() -> None:
     assert gap.value == 1
     assert gap.alarm
     assert absent(values[:2000], 256, 1e-6) is None
+
+
+def test_spanned_bits_are_those_that_differ_and_follow_from_no_others() -> None:
+    draws = [hashlib.sha256(bytes([number])).digest() for number in range(200)]
+    assert statistics.spanned([one[:16] for one in draws]) == 128
+    assert statistics.spanned([one[:2] + b"constant" for one in draws]) == 16
+    assert statistics.spanned([one[:2] + one[:2] for one in draws]) == 16
+    text = [bytes(byte & 0x7F for byte in one[:4]) for one in draws]
+    assert statistics.spanned(text) == 28
+    assert statistics.spanned(draws) == 199
+    assert statistics.spanned([b"same"] * 3) == statistics.spanned([]) == 0

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from secagg.audit.foreign import ForeignImplementation
-from secagg.audit.subject import Answer, Facts, Numbers, Question, Request
+from secagg.audit.subject import Answer, Facts, Lie, Numbers, Question, Request
 from secagg.errors import CannotTell
 
 LEAST = 3
@@ -68,7 +68,8 @@ class Sound(ForeignImplementation):
 
     def session(self, request: Request) -> Facts:
         self.admit(request)
-        included = [n for n in range(request.clients) if request.lost.get(n) != "before upload"]
+        stayed = ("after upload", None)
+        included = [n for n in range(request.clients) if request.lost.get(n) in stayed]
         rows = {number: self.masked(request, number) for number in included}
         facts = Facts(
             bits=request.bits,
@@ -76,6 +77,8 @@ class Sound(ForeignImplementation):
             sizes=self.sizes(request),
             tokens=self.tokens(request),
             clear=self.clear(request),
+            largest=((1 << request.bits) - 1) // (2 * request.clients),
+            kept=(),
         )
         if len(included) < self.smallest_sum(request.clients):
             return replace(facts, failure=f"only {len(included)} clients are left")
@@ -123,6 +126,15 @@ class Sound(ForeignImplementation):
 
     def seed_bits(self) -> Mapping[str, int]:
         return {"masks": 256}
+
+    def seeds(self, count: int) -> Mapping[str, tuple[bytes, ...]]:
+        return {"masks": tuple(hashlib.sha256(bytes([n])).digest() for n in range(count))}
+
+    def believes(self, lie: Lie) -> bool:
+        return False
+
+    def takes_not_a_number(self) -> bool:
+        return False
 
 
 class MersenneTwister(Sound):
@@ -218,6 +230,30 @@ class SilentOverflow(Sound):
         pass
 
 
+class FixedCohort(Sound):
+    name = "a ring for eight clients, however many there are"
+
+    def admit(self, request: Request) -> None:
+        super().admit(replace(request, inputs=request.inputs[:8]))
+
+
+class CostlyDropouts(Sound):
+    name = "no sum without those who left early"
+
+    def session(self, request: Request) -> Facts:
+        facts = super().session(request)
+        if "before sharing keys" in request.lost.values():
+            return replace(facts, total=None, included=(), failure="a share is missing")
+        return facts
+
+
+class TakesNaN(Sound):
+    name = "whatever is not a number becomes one"
+
+    def takes_not_a_number(self) -> bool:
+        return True
+
+
 class ReusedMasks(Sound):
     name = "the same masks in every session"
 
@@ -230,6 +266,43 @@ class ShortSeeds(Sound):
 
     def seed_bits(self) -> Mapping[str, int]:
         return {"masks": 28}
+
+
+class FoldedSeeds(Sound):
+    name = "seeds of 256 bits, folded to 28 before they are used"
+
+    def seeds(self, count: int) -> Mapping[str, tuple[bytes, ...]]:
+        whole = super().seeds(count)["masks"]
+        folded = [int.from_bytes(seed, "big") % 0x7F7F7F7F & 0x7F7F7F7F for seed in whole]
+        return {"masks": tuple(seed.to_bytes(32, "big") for seed in folded)}
+
+
+class Hoarder(Sound):
+    name = "keys that are kept"
+
+    def session(self, request: Request) -> Facts:
+        return replace(super().session(request), kept=("private key",))
+
+
+class BelievesKeys(Sound):
+    name = "clients that take any key for their peers'"
+
+    def believes(self, lie: Lie) -> bool:
+        return lie == "other keys"
+
+
+class BelievesThresholds(Sound):
+    name = "clients that take any threshold"
+
+    def believes(self, lie: Lie) -> bool:
+        return lie == "threshold of one"
+
+
+class BelievesRings(Sound):
+    name = "clients that take any ring"
+
+    def believes(self, lie: Lie) -> bool:
+        return lie == "ring of one bit"
 
 
 class ClearCounts(Sound):
@@ -284,12 +357,26 @@ LISTED: dict[type[Sound], set[str]] = {
     NoTopValue: {"masks.whole-ring"},
     BiasedTopValue: {"masks.whole-ring"},
     SmallMasks: {"masks.whole-ring", "masks.uniform", "masks.independent"},
-    SilentOverflow: {"exactness.range"},
+    SilentOverflow: {"exactness.range", "exactness.cohort"},
+    FixedCohort: {"exactness.cohort"},
+    CostlyDropouts: {"exactness.early-dropouts"},
+    TakesNaN: {"exactness.not-a-number"},
     ReusedMasks: {"fresh.masks"},
     ShortSeeds: {"fresh.seeds"},
+    FoldedSeeds: {"fresh.seeds"},
+    Hoarder: {"fresh.forgotten"},
+    BelievesKeys: {"lies.keys"},
+    BelievesThresholds: {"lies.threshold"},
+    BelievesRings: {"lies.ring"},
     ClearCounts: {"sizes.clear-values"},
     Compressed: {"sizes.inputs"},
-    ForgottenMasks: {"exactness.dropouts"},
-    WrongSum: {"exactness.sum", "exactness.dropouts", "exactness.extremes"},
+    ForgottenMasks: {"exactness.dropouts", "exactness.early-dropouts"},
+    WrongSum: {
+        *("exactness.sum", "exactness.dropouts", "exactness.early-dropouts"),
+        "exactness.extremes",
+    },
     NoFloor: {"floor.released"},
 }
+
+OUTSIDE = {"fresh.forgotten", "lies.keys", "lies.threshold", "lies.ring"}
+"""What level curious does not promise, so that it is shown and no finding."""
