@@ -21,7 +21,8 @@ from secagg.adapters.flower.decryptor import (
     SimulatedDecryptor,
     serve_decryptor,
 )
-from secagg.adapters.flower.grid import Exchange, SecureGrid
+from secagg.adapters.flower.exchange import Exchange
+from secagg.adapters.flower.grid import SecureGrid
 from secagg.adapters.flower.mod import SecaggMod, secagg_mod
 from secagg.adapters.flower.settings import Settings
 
