@@ -244,7 +244,8 @@ def _weight(metrics: MetricRecord, limits: Limits) -> int:
         )
     if not 0 < value <= limits.max_weight:
         raise InputError(
-            f"{key}: expected 1..{limits.max_weight}; pass a larger max_weight to SecureGrid"
+            f"{key}: expected 1..{limits.max_weight}; pass a larger max_weight in the settings of"
+            " SecureGrid"
         )
     return int(value)
 
@@ -276,16 +277,17 @@ def _check_clip(name: str, value: npt.NDArray[Any], limits: Limits) -> None:
                 " diverged; lower its learning rate or clip its gradients"
             )
         # As it is encoded, in single precision.
-        beyond = int(np.count_nonzero(np.abs(wide.astype(np.float32)) > limits.clip))
-        if beyond and not limits.saturate:
+        beyond = np.abs(wide.astype(np.float32)) > limits.clip
+        if beyond.any() and not limits.saturate:
+            # Not how many: the server reads this.
             raise InputError(
-                f"{name}: {beyond} elements beyond +-{limits.clip}: pass a larger clip to"
+                f"{name}: elements beyond +-{limits.clip}: pass a larger clip in the settings of"
                 " SecureGrid, or saturate=True to have them cut"
             )
     elif value.dtype.kind in "iu" and max(abs(int(value.min())), int(value.max())) > limits.clip:
         raise InputError(
-            f"{name}: integers beyond +-{limits.clip}: pass a larger clip to SecureGrid, or keep"
-            " this array at the client"
+            f"{name}: integers beyond +-{limits.clip}: pass a larger clip in the settings of"
+            " SecureGrid, or keep this array at the client"
         )
 
 
@@ -295,7 +297,8 @@ def _split(name: str, value: Any, limits: Limits) -> npt.NDArray[np.float64]:
         raise InputError(f"{name}: expected finite numbers, got infinity or NaN")
     if values.size and float(np.abs(values).max()) > limits.metric_bound:
         raise InputError(
-            f"{name}: beyond +-{limits.metric_bound}: pass a larger metric_bound to SecureGrid"
+            f"{name}: beyond +-{limits.metric_bound}: pass a larger metric_bound in the settings of"
+            " SecureGrid"
         )
     return limits.split(values)
 
