@@ -47,6 +47,7 @@ def lint() -> None:
     command(BIN / "python", "scripts/consistency_doc.py", "--check")
     command(BIN / "python", "scripts/attacks_doc.py", "--check")
     command(BIN / "python", "scripts/mutants_doc.py", "--check")
+    command(BIN / "python", "scripts/flower_doc.py", "--check")
     command(BIN / "python", "scripts/threat_model_doc.py", "--check")
 
 
