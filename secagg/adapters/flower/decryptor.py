@@ -49,11 +49,8 @@ class DecryptorLink(Protocol):
         ...
 
 
-class SimulatedDecryptor:
-    """SIMULATED: a decryptor in the server's own memory. For tests and for counting costs.
-
-    Whoever reads that memory reads every upload.
-    """
+class Decryptor:
+    """The decryptor of one session after another, in the process that it is made in."""
 
     def __init__(self) -> None:
         self._endpoint: ServerEndpoint | None = None
@@ -79,6 +76,13 @@ class SimulatedDecryptor:
         while self._endpoint.wait(now := time.monotonic()) == 0:
             said += self._endpoint.tick(now)
         return [each.data for each in said if each.to == SERVER]
+
+
+class SimulatedDecryptor(Decryptor):
+    """SIMULATED: a decryptor in the server's own memory. For tests and for counting costs.
+
+    Whoever reads that memory reads every upload.
+    """
 
 
 class RemoteDecryptor:
@@ -124,14 +128,14 @@ def serve_decryptor(stream: socket.socket, *, min_clients: int = 3) -> None:
         PolicyError: a session with a smaller floor; the connection is to be closed.
         SecaggError: the server speaks nonsense; likewise.
     """
-    own = SimulatedDecryptor()
+    own = Decryptor()
     # In the middle of a message as well: what came of it was not looked at.
     with suppress(EOFError, ConnectionError):
         while True:
             _answer_one(stream, own, min_clients)
 
 
-def _answer_one(stream: socket.socket, own: SimulatedDecryptor, min_clients: int) -> None:
+def _answer_one(stream: socket.socket, own: Decryptor, min_clients: int) -> None:
     kind, size = _HEAD.unpack(_read(stream, _HEAD.size))
     limit = MAX_INVITATION_BYTES if kind == b"I" else MAX_MESSAGE_BYTES
     if kind not in (b"I", b"F") or size > limit:

@@ -24,7 +24,13 @@ from secagg.adapters.flower.session import Conduct
 from secagg.adapters.flower.settings import Settings
 from secagg.crypto.rng import SystemRng
 from secagg.endpoint import Invitation, Mean
-from secagg.errors import InputError, ParameterError, RoundFailed, SecaggError
+from secagg.errors import (
+    InputError,
+    LocalProtocolError,
+    ParameterError,
+    RoundFailed,
+    SecaggError,
+)
 from secagg.protocol import Level, Protocol, Roster
 from secagg.types import PartyId, client
 
@@ -255,9 +261,13 @@ class Exchanges:
         )
         try:
             return conduct.run()
-        except RoundFailed as error:
+        except LocalProtocolError:
+            raise
+        except SecaggError as error:
+            # A client that cheats may end a round by another error, which names it.
+            said = str(error) if isinstance(error, RoundFailed) else in_words(error)
             why = "; ".join(f"node {n}: {r}" for n, r in list(conduct.reasons.items())[:5])
-            raise RoundFailed(f"{error}" + (f" ({why})" if why else "")) from None
+            raise RoundFailed(said + (f" ({why})" if why else "")) from error
         finally:
             reasons |= conduct.refusals | conduct.reasons
             for node in conduct.reasons:

@@ -10,7 +10,7 @@ from adapters.flower.nodes import NODES, Fate, Nodes, Trainer, messages, nodes
 from flwr.app import Message
 
 from secagg.adapters.flower import SecureGrid, Settings, SimulatedDecryptor, words
-from secagg.errors import RoundFailed
+from secagg.errors import DecodeError, RoundFailed
 
 PROTOCOLS = ("plain", "secagg", "secagg_plus", "bfv", "ckks")
 CLIENTS = 6
@@ -182,6 +182,22 @@ def test_a_failed_round_can_be_skipped() -> None:
     assert secure.last.included == ()
     grid.fate = lambda *_: "now"
     check(trainer, secure.send_and_receive(messages(secure)), list(range(CLIENTS)))
+
+
+def test_a_sum_that_means_nothing_is_a_failed_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that cheat can end a round by errors of other names; it can be skipped as well."""
+    trainer = Trainer(CLIENTS)
+    grid = nodes(trainer)
+
+    def meaningless(*_: object) -> None:
+        raise DecodeError("the weights add up to -1, expected a positive number")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("secagg.codec.Codec.decode", meaningless)
+        with pytest.raises(RoundFailed, match="DecodeError: the weights add up to -1"):
+            secured(grid).send_and_receive(messages(grid))
+        secure = secured(nodes(trainer), settings=Settings(failed_rounds="skip"))
+        assert all(reply.has_error() for reply in secure.send_and_receive(messages(secure)))
 
 
 def test_evaluation_is_protected_as_well() -> None:
