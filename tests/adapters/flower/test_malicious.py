@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from adapters.flower.enrolled import Enrolled
 from adapters.flower.nodes import NODES, Nodes, Trainer, messages, nodes
@@ -187,3 +189,38 @@ def test_two_nodes_with_one_key(enrolled: Enrolled) -> None:
     check(trainer, secure.send_and_receive(messages(secure)), [0, 1, 2, 3])
     assert secure.last is not None
     assert "is node" in secure.last.left_out[NODES + 4]
+
+
+def test_a_client_is_no_other_than_the_roster_says(enrolled: Enrolled) -> None:
+    """A server that mixes up numbers gets nothing from whom it took for another."""
+    trainer = Trainer(CLIENTS)
+    grid = grid_of(enrolled, trainer)
+    refused: list[str] = []
+
+    def what(number: int, message: Message, word: words.Word | None) -> str:
+        if number == 2 and isinstance(word, words.Step) and not refused:
+            content = words.pack(msgspec.structs.replace(word, number=3))
+            sent = Message(content, dst_node_id=NODES + 2, message_type="train")
+            (reply,) = Nodes(grid.nodes, time=grid.time).send_and_receive([sent])
+            refused.append(str(reply.error.reason))
+        return "now"
+
+    grid.fate = what
+    secure = secured(enrolled, grid)
+    check(trainer, secure.send_and_receive(messages(secure)), list(range(CLIENTS)))
+    assert "PolicyError: number: client 2, by the roster is demanded, client 3" in refused[0]
+
+
+def test_a_number_that_is_not_in_the_roster(enrolled: Enrolled) -> None:
+    trainer = Trainer(CLIENTS)
+    grid = grid_of(enrolled, trainer)
+
+    def greet(message: Message, context: Any) -> Message:
+        return Message(words.pack(words.Welcome(version("secagg"), 77)), reply_to=message)
+
+    grid.nodes[NODES + 4].app = greet  # type: ignore[assignment]
+    secure = secured(enrolled, grid)
+    check(trainer, secure.send_and_receive(messages(secure)), [0, 1, 2, 3])
+    assert secure.last is not None
+    assert "client 77 is not in the roster" in secure.last.left_out[NODES + 4]
+    assert grid.words_to(NODES + 4) == ["Hello"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from secagg.errors import (
     ParameterError,
     RoundFailed,
 )
-from secagg.protocol import ClientPolicy
+from secagg.protocol import ClientPolicy, Level
 
 CLIENTS = 5
 LAST = CLIENTS - 1
@@ -244,6 +245,44 @@ def test_a_word_out_of_place_raises(word: words.Word, kind: str, why: str) -> No
     assert why in str(reply.error.reason)
 
 
+def test_work_comes_without_messages_of_a_protocol() -> None:
+    trainer = Trainer(1)
+    grid = nodes(trainer)
+    content = words.pack(words.Work("j", 1, *Settings().limits), [b"a message"])
+    reply = asked(grid, RecordDict(dict(messages(grid)[0].content) | dict(content)))
+    assert "beside the work" in str(reply.error.reason)
+    assert trainer.models == []
+
+
+def test_a_greeting_without_a_number_is_refused() -> None:
+    hello = words.Hello(secagg_version(), "j", "secagg", Level.CURIOUS, None)
+    reply = asked(nodes(Trainer(1)), words.pack(hello))
+    assert "expected this client's number, got none" in str(reply.error.reason)
+
+
+@pytest.mark.parametrize(
+    ("welcome", "why"),
+    [
+        (words.Welcome("9.9", LAST), "got 9.9: install the same release"),
+        (words.Welcome(version("secagg"), 0), f"expected client {LAST}, got client 0"),
+        (words.Stepped(), "expected a Welcome, got Stepped"),
+    ],
+)
+def test_a_client_that_greets_wrongly_is_sent_no_model(welcome: words.Word, why: str) -> None:
+    trainer = Trainer(CLIENTS)
+    grid = nodes(trainer)
+
+    def greet(message: Message, context: Any) -> Message:
+        return Message(words.pack(welcome), reply_to=message)
+
+    grid.nodes[NODES + LAST].app = greet  # type: ignore[assignment]
+    secure = SecureGrid(grid, clock=grid.time.clock)
+    check(trainer, secure.send_and_receive(messages(secure)), list(range(LAST)))
+    assert secure.last is not None
+    assert why in secure.last.left_out[NODES + LAST]
+    assert grid.words_to(NODES + LAST) == ["Hello"]
+
+
 def test_messages_that_differ_are_no_exchange() -> None:
     grid = nodes(Trainer(CLIENTS))
     chosen = messages(grid)
@@ -393,6 +432,4 @@ def test_settings_are_checked_when_they_are_made(wrong: dict[str, Any]) -> None:
 
 
 def secagg_version() -> str:
-    from secagg import __version__
-
-    return __version__
+    return version("secagg")
