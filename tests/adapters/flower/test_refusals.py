@@ -254,6 +254,12 @@ def test_work_comes_without_messages_of_a_protocol() -> None:
     assert trainer.models == []
 
 
+def test_a_server_of_another_release_is_refused() -> None:
+    hello = words.Hello("9.9", "j", "secagg", Level.CURIOUS, 0)
+    reply = asked(nodes(Trainer(1)), words.pack(hello))
+    assert "as here, got 9.9: install the same release" in str(reply.error.reason)
+
+
 def test_a_greeting_without_a_number_is_refused() -> None:
     hello = words.Hello(secagg_version(), "j", "secagg", Level.CURIOUS, None)
     reply = asked(nodes(Trainer(1)), words.pack(hello))
